@@ -1,0 +1,89 @@
+#include "base/thread.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+
+struct start {
+    void (*main)(void *);
+    void *argument;
+};
+
+static void *run(void *raw)
+{
+    struct start start = *(struct start *)raw;
+    free(raw);
+    start.main(start.argument);
+    return NULL;
+}
+
+enum err thread_start(struct thread *t, const char *name, void (*main)(void *), void *argument)
+{
+    sigset_t all, before;
+    struct start *start = malloc(sizeof *start);
+    if (start == NULL) {
+        return E_NO_MEMORY;
+    }
+    *start = (struct start){main, argument};
+    (void)sigfillset(&all);
+    CHECK(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
+    int failed = pthread_create(&t->id, NULL, run, start);
+    CHECK(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+    if (failed != 0) {
+        free(start);
+        return E_NO_MEMORY;
+    }
+    (void)pthread_setname_np(t->id, name);
+    return OK;
+}
+
+void thread_join(struct thread *t)
+{
+    CHECK(pthread_join(t->id, NULL) == 0);
+}
+
+void lock_init(struct lock *l)
+{
+    CHECK(pthread_mutex_init(&l->mutex, NULL) == 0);
+}
+
+void lock_fini(struct lock *l)
+{
+    CHECK(pthread_mutex_destroy(&l->mutex) == 0);
+}
+
+void lock_take(struct lock *l)
+{
+    CHECK(pthread_mutex_lock(&l->mutex) == 0);
+}
+
+void lock_drop(struct lock *l)
+{
+    CHECK(pthread_mutex_unlock(&l->mutex) == 0);
+}
+
+void signal_init(struct signal *s)
+{
+    CHECK(pthread_cond_init(&s->cond, NULL) == 0);
+}
+
+void signal_fini(struct signal *s)
+{
+    CHECK(pthread_cond_destroy(&s->cond) == 0);
+}
+
+void signal_wait(struct signal *s, struct lock *l)
+{
+    CHECK(pthread_cond_wait(&s->cond, &l->mutex) == 0);
+}
+
+void signal_wake(struct signal *s)
+{
+    CHECK(pthread_cond_signal(&s->cond) == 0);
+}
+
+void signal_wake_all(struct signal *s)
+{
+    CHECK(pthread_cond_broadcast(&s->cond) == 0);
+}

@@ -1,0 +1,64 @@
+/* The store thread: the only writer. It takes every batch that waits, commits them together, and
+ * sends each back to the loop it came from; the next commit starts when the last one ends.
+ *
+ * It also runs checkpoints (on a worker) and retention, and reopens the journal after a failing
+ * disk. A failed commit is reported in the batches' `result`, counted and logged once per outage.
+ */
+
+#ifndef BROKER_STORE_THREAD_H
+#define BROKER_STORE_THREAD_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/mailbox.h"
+#include "broker/letter.h"
+#include "broker/workers.h"
+#include "storage/engine.h"
+
+struct store_thread;
+
+/* A batch on its way; loops own a fixed pool of these, so back-pressure is an empty pool. */
+struct parcel {
+    struct letter letter; /* LETTER_BATCH; first member. */
+    struct batch *batch;
+    struct mailbox *home; /* Where it returns. */
+};
+
+/* A durable batch lent to loops that have tails: read it, then store_release(). */
+struct committed {
+    struct letter letter; /* LETTER_COMMITTED; first member. */
+    struct shared_batch *shared;
+};
+
+struct store_options {
+    int64_t retention_s; /* 0: keep for ever. */
+};
+
+/* The engine is open; the thread owns writing to it until store_stop(). */
+MUST_USE enum err store_start(struct engine *engine, struct workers *workers,
+                              const struct store_options *options, struct store_thread **out);
+/* Takes what was posted, checkpoints, ends. NULL is fine. */
+void store_stop(struct store_thread *s);
+
+/* Any loop. E_BUSY: the mailbox is full (cannot happen with pools sized to it). */
+MUST_USE enum err store_post(struct store_thread *s, struct parcel *parcel);
+
+/* Checkpoint now; `reply` gets the letter back with `result` set. */
+struct admin_letter {
+    struct letter letter; /* LETTER_ADMIN; first member. */
+    struct mailbox *reply;
+    void *context; /* The asker's. */
+    enum err result;
+};
+MUST_USE enum err store_post_admin(struct store_thread *s, struct admin_letter *letter);
+
+/* Tails: a loop that has any gets every durable batch (LETTER_COMMITTED). Balanced calls, any loop.
+ */
+void store_tail_add(struct store_thread *s, struct mailbox *loop);
+void store_tail_remove(struct store_thread *s, struct mailbox *loop);
+/* The record's entries, to be read with batch_reader; then release. */
+struct bytes store_committed_entries(const struct committed *c);
+void store_release(struct store_thread *s, struct committed *c);
+
+#endif /* BROKER_STORE_THREAD_H */

@@ -1,0 +1,92 @@
+/* A chunk: consecutive rows of one row group, compressed into one checksummed run of bytes.
+ *
+ * Pure computation: no disk, no clock, no allocation; the caller lends the scratch memory. Times
+ * are one shared column; values are decimals turned into integers and packed, bit for bit lossless
+ * for every double. Each column carries its statistics, so aggregates over a whole chunk decode
+ * nothing. Byte layout: docs/FORMAT.md, "Chunk". Any bytes may be given to the reader: every length
+ * is checked against the end before it is used. */
+
+#ifndef CODEC_CHUNK_H
+#define CODEC_CHUNK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+
+enum {
+    CHUNK_ROWS_MAX = 8192,
+    CHUNK_COLUMNS_MAX = 64,
+    CHUNK_PAGE_BYTES = 4080,   /* Fills one LMDB overflow page exactly. */
+    CHUNK_INLINE_BYTES = 2014, /* The most that stays inside a leaf page, with a 16-byte key. */
+    CHUNK_PRESENT_WORDS = CHUNK_ROWS_MAX / 64
+};
+
+/* One column to write: the values of all rows; those whose bit is clear are ignored. */
+struct chunk_input_column {
+    uint8_t id;              /* 0..63, ascending over the columns. */
+    const double *values;    /* `rows` of them. */
+    const uint64_t *present; /* Bit i of word i/64: row i has a value. NULL: all have. */
+};
+
+struct chunk_input {
+    uint32_t rows;        /* 1..CHUNK_ROWS_MAX. */
+    const int64_t *times; /* Strictly increasing, nanoseconds. */
+    unsigned columns;     /* 1..CHUNK_COLUMNS_MAX. */
+    const struct chunk_input_column *column;
+};
+
+/* What a column says of itself without being decoded. NaN values are counted apart and take no part
+ * in min, max and sum. Times are those of the column's own first and last value. */
+struct chunk_stats {
+    uint32_t count;     /* Values present, NaN not counted. */
+    uint32_t nan_count; /* NaN values present. */
+    double min, max, sum;
+    double first, last; /* Of the values that are not NaN; undefined when count is 0. */
+    int64_t first_ns, last_ns;
+};
+
+struct chunk_column {
+    uint8_t id;
+    struct chunk_stats stats;
+    struct bytes present; /* Encoded presence map; empty: every row has a value. */
+    struct bytes stream;  /* Encoded values. */
+};
+
+/* A chunk opened for reading; borrows the value's bytes. */
+struct chunk {
+    uint32_t rows;
+    unsigned columns;
+    int64_t first_ns, last_ns;
+    struct bytes times; /* Encoded times. */
+    uint64_t unit_ns;   /* Times are multiples of it. */
+    struct chunk_column column[CHUNK_COLUMNS_MAX];
+};
+
+/* Working memory of one thread, about half a MiB; holds nothing between calls. */
+struct chunk_scratch;
+MUST_USE enum err chunk_scratch_create(struct chunk_scratch **out);
+void chunk_scratch_destroy(struct chunk_scratch *s);
+
+/* Encode. The checksum covers `key`, so a misplaced value is caught. E_LIMIT: does not fit `out`.
+ */
+MUST_USE enum err chunk_write(const struct chunk_input *in, struct bytes key,
+                              struct chunk_scratch *scratch, struct writer *out);
+
+/* Check everything that can be checked without decoding the streams. E_CORRUPT, E_VERSION. */
+MUST_USE enum err chunk_read(struct bytes key, struct bytes value, struct chunk *out);
+
+/* Index of column `id` in chunk->column, or -1. */
+int chunk_column_find(const struct chunk *c, uint8_t id);
+
+/* Decode all `rows` times. E_CORRUPT. */
+MUST_USE enum err chunk_times(const struct chunk *c, struct chunk_scratch *scratch, int64_t *times);
+
+/* Decode the points of column `index`: its values and their times, in order; both arrays have room
+ * for `rows`. Give the decoded times of the chunk in `all_times` (from chunk_times()) so that
+ * several columns share the work. E_CORRUPT. */
+MUST_USE enum err chunk_points(const struct chunk *c, unsigned index, const int64_t *all_times,
+                               struct chunk_scratch *scratch, int64_t *times, double *values,
+                               uint32_t *count);
+
+#endif /* CODEC_CHUNK_H */

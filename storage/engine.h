@@ -1,0 +1,88 @@
+/* The storage room's front door: batches in, points out.
+ *
+ * The engine is a function of its journal (promise P7). It has no thread and reads no clock of its
+ * own: the calls under "store thread" come from the one thread that writes, "worker" calls may take
+ * long and run beside it, the rest is for any thread. Reading is in query.h. */
+
+#ifndef STORAGE_ENGINE_H
+#define STORAGE_ENGINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "storage/batch.h"
+#include "storage/catalogue.h"
+
+struct engine;
+struct view;
+
+struct engine_options {
+    const char *directory;
+    uint32_t series_max;
+    uint32_t partition_s;   /* Length of a partition's period for a new store. */
+    uint64_t journal_bytes; /* Live journal that asks for a checkpoint. */
+    uint64_t journal_map;   /* Live journal at which writes are refused (E_NO_SPACE). */
+};
+
+struct engine_stats {
+    uint64_t rows, points;          /* Written since start. */
+    uint64_t head_rows, head_bytes; /* In memory now. */
+    uint64_t journal_bytes;         /* Live. */
+    uint64_t journal_position;      /* Durable. */
+    uint64_t commits, commit_failures;
+    uint64_t duplicates;  /* Values that came again equal, found while merging. */
+    uint64_t overwritten; /* Values that came again different: the later one stays. */
+    uint64_t checkpoints, checkpoint_failures;
+    uint64_t corrupt_chunks;  /* Met while reading; skipped. */
+    uint64_t corrupt_records; /* Met at recovery; skipped. */
+    uint64_t groups, series, partitions;
+    uint64_t disk_bytes;         /* All files of the store. */
+    uint64_t partitions_dropped; /* By retention. */
+};
+
+/* Store thread: open the directory (made if absent, locked against a second process: E_BUSY), read
+ * the catalogue, replay the journal. E_IO, E_CORRUPT, E_VERSION (the log names the file),
+ * E_NO_MEMORY, E_NO_SPACE. */
+MUST_USE enum err engine_open(const struct engine_options *options, struct engine **out);
+
+/* Store thread, when all others are done. NULL is fine. Does not checkpoint. */
+void engine_close(struct engine *e);
+
+/* Store thread: append `count` batches in order, make them durable with one commit, then visible;
+ * sets each batch's `result`. The whole group shares one fate, which is also returned: OK,
+ * E_NO_SPACE, E_IO (the journal was reopened: what turned out durable is visible). */
+MUST_USE enum err engine_write(struct engine *e, struct batch *const *batches, unsigned count);
+
+/* All state of one space, as put by batches. Any time on the store thread. */
+MUST_USE enum err engine_each_state(struct engine *e, uint8_t space,
+                                    enum err (*visit)(void *context, const struct batch_state *s),
+                                    void *context);
+
+/* The receipts kept, oldest first. Store thread, before others start. */
+void engine_each_receipt(struct engine *e, void (*visit)(void *context, const struct receipt *r),
+                         void *context);
+
+/* A checkpoint moves the head into partitions and trims the journal:
+ *   begin (store thread)  freeze the head, start a new one. E_BUSY: one is running. E_END: empty.
+ *   run   (worker)        write the frozen head out; ingest and queries go on.
+ *   end   (store thread)  publish the result of run and trim; after a failure the frozen head stays
+ *                         readable and the next begin takes it along. */
+bool engine_wants_checkpoint(const struct engine *e);
+MUST_USE enum err engine_checkpoint_begin(struct engine *e);
+MUST_USE enum err engine_checkpoint_run(struct engine *e);
+MUST_USE enum err engine_checkpoint_end(struct engine *e, enum err run);
+
+/* Store thread: forget partitions that end at or before `horizon_ns`; files go when their last
+ * reader does. Rows before the horizon are refused by whoever fills batches. */
+void engine_retain(struct engine *e, int64_t horizon_ns);
+
+/* Any thread. */
+struct catalogue *engine_catalogue(struct engine *e);
+void engine_stats(struct engine *e, struct engine_stats *out);
+
+/* Newest value of a series by event time. E_NOT_FOUND: it has none. Any thread, no lock, no disk.
+ */
+MUST_USE enum err engine_last(struct engine *e, struct series_ref ref, int64_t *time_ns,
+                              double *value);
+
+#endif /* STORAGE_ENGINE_H */

@@ -1,0 +1,72 @@
+/* Ordered key-value files: the door to LMDB, and to nothing more of it than the house uses.
+ *
+ * One environment is one file. Default sync flags always: a commit that returned OK is on the disk
+ * (never NOMETASYNC, never WRITEMAP; DESIGN measurements in docs/decisions). One write transaction
+ * an environment at a time; read transactions are cheap and must be short. Keys 1..511 bytes.
+ *
+ * Errors: E_NO_SPACE (disk, quota or map full), E_IO (write or sync failed, or the environment
+ * panicked: close, reopen, replay), E_CORRUPT, E_VERSION, E_NO_MEMORY; E_NOT_FOUND, E_END where
+ * named. */
+
+#ifndef STORAGE_KV_H
+#define STORAGE_KV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+
+struct kv;
+struct kv_txn;
+struct kv_cursor;
+
+struct kv_options {
+    uint64_t map_bytes; /* Upper limit of the file's size; address space, not disk. */
+    unsigned tables;    /* Named tables it may hold. */
+    bool read_only;     /* E_NOT_FOUND when the file is absent; takes no lock file. */
+};
+
+/* A named table inside an environment; copyable, valid as long as the environment. */
+struct kv_table {
+    unsigned id;
+};
+
+MUST_USE enum err kv_open(const char *path, const struct kv_options *options, struct kv **out);
+void kv_close(struct kv *kv); /* NULL is fine. No transaction may be open. */
+
+/* Bytes the file takes on disk. */
+uint64_t kv_file_bytes(const struct kv *kv);
+
+/* Open a table, making it when the environment is writable. E_NOT_FOUND: read-only and absent. */
+MUST_USE enum err kv_table_open(struct kv *kv, const char *name, struct kv_table *out);
+
+MUST_USE enum err kv_read_begin(struct kv *kv, struct kv_txn **out);
+MUST_USE enum err kv_write_begin(struct kv *kv, struct kv_txn **out);
+/* Ends the transaction whatever it returns. OK: durable. */
+MUST_USE enum err kv_commit(struct kv_txn *txn);
+/* Ends the transaction, nothing of it stays. NULL is fine. */
+void kv_abort(struct kv_txn *txn);
+
+enum kv_put_mode { KV_UPSERT, KV_APPEND /* `key` is greater than any in the table. */ };
+MUST_USE enum err kv_put(struct kv_txn *txn, struct kv_table table, struct bytes key,
+                         struct bytes value, enum kv_put_mode mode);
+
+/* `value` is borrowed until the transaction ends or writes. E_NOT_FOUND. */
+MUST_USE enum err kv_get(struct kv_txn *txn, struct kv_table table, struct bytes key,
+                         struct bytes *value);
+
+/* E_NOT_FOUND. */
+MUST_USE enum err kv_delete(struct kv_txn *txn, struct kv_table table, struct bytes key);
+
+MUST_USE enum err kv_cursor_open(struct kv_txn *txn, struct kv_table table, struct kv_cursor **out);
+void kv_cursor_close(struct kv_cursor *c); /* Before its transaction ends. NULL is fine. */
+/* To the first key >= `key` (empty: the first of all), to the one after, to the last. Key and value
+ * are borrowed as by kv_get(). E_END: none. */
+MUST_USE enum err kv_cursor_seek(struct kv_cursor *c, struct bytes from, struct bytes *key,
+                                 struct bytes *value);
+MUST_USE enum err kv_cursor_next(struct kv_cursor *c, struct bytes *key, struct bytes *value);
+MUST_USE enum err kv_cursor_last(struct kv_cursor *c, struct bytes *key, struct bytes *value);
+/* Delete the pair the cursor stands on; kv_cursor_next() then goes on behind it. */
+MUST_USE enum err kv_cursor_delete(struct kv_cursor *c);
+
+#endif /* STORAGE_KV_H */

@@ -1,0 +1,33 @@
+/* A view: the set of partitions and heads that together hold every point, at one moment.
+ *
+ * The store thread publishes a new view when a checkpoint or retention changes the set; readers
+ * hold the current one for one step of a query, never across a wait. Heads are ordered oldest
+ * first; a later head wins over an earlier one, and heads win over partitions, at equal times. */
+
+#ifndef STORAGE_VIEW_H
+#define STORAGE_VIEW_H
+
+#include <stddef.h>
+
+#include "storage/head.h"
+#include "storage/part.h"
+
+struct engine;
+
+enum { VIEW_HEADS_MAX = 2 };
+
+struct view {
+    unsigned heads;
+    struct head *head[VIEW_HEADS_MAX];
+    size_t parts;
+    struct part **part; /* By ascending period. */
+};
+
+/* Any thread. The view and all in it live until dropped. */
+const struct view *view_hold(struct engine *e);
+void view_drop(struct engine *e, const struct view *v);
+
+/* Count a chunk that could not be read. Any thread. */
+void view_count_corrupt(struct engine *e);
+
+#endif /* STORAGE_VIEW_H */

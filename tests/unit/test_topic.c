@@ -1,0 +1,74 @@
+#include "base/topic.h"
+
+#include "tests/lib/test.h"
+
+static bool matches(const char *filter, const char *name)
+{
+    return topic_matches(bytes_of(filter), bytes_of(name));
+}
+
+static void filters_select_as_section_4_7_says(void **state)
+{
+    (void)state;
+    assert_true(matches("sport/tennis/player1/#", "sport/tennis/player1"));
+    assert_true(matches("sport/tennis/player1/#", "sport/tennis/player1/score/wimbledon"));
+    assert_true(matches("sport/#", "sport"));
+    assert_true(matches("#", "sport/tennis"));
+    assert_true(matches("sport/tennis/+", "sport/tennis/player1"));
+    assert_false(matches("sport/tennis/+", "sport/tennis/player1/ranking"));
+    assert_false(matches("sport/+", "sport"));
+    assert_true(matches("sport/+", "sport/"));
+    assert_true(matches("+/+", "/finance"));
+    assert_true(matches("/+", "/finance"));
+    assert_false(matches("+", "/finance"));
+    assert_false(matches("a/b", "a"));
+    assert_false(matches("a", "a/b"));
+    assert_true(matches("a//b", "a//b"));
+    assert_true(matches("a/+/b", "a//b"));
+}
+
+static void dollar_topics_are_hidden_from_leading_wildcards(void **state)
+{
+    (void)state;
+    assert_false(matches("#", "$SYS/broker"));
+    assert_false(matches("+/broker", "$SYS/broker"));
+    assert_true(matches("$SYS/#", "$SYS/broker"));
+    assert_true(matches("$SYS/+", "$SYS/broker"));
+}
+
+static void filters_are_checked(void **state)
+{
+    static const char *const good[] = {"#", "+", "a/#", "+/a/+", "/", "a//b", "+/#", "Kraków/+"};
+    static const char *const bad[] = {"", "a#", "#/a", "a/#/b", "a+", "+a", "a/b+/c", "\xff"};
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        assert_true(topic_is_filter(bytes_of(good[i])));
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_false(topic_is_filter(bytes_of(bad[i])));
+    }
+}
+
+static void names_have_no_wildcards_and_good_utf8(void **state)
+{
+    (void)state;
+    assert_true(topic_is_name(bytes_of("krak\xc3\xb3w/air")));
+    assert_false(topic_is_name(bytes_of("a/+")));
+    assert_false(topic_is_name(bytes_of("")));
+    assert_false(topic_is_name((struct bytes){(const uint8_t *)"a\0b", 3}));
+    assert_false(topic_is_name(bytes_of("\xc0\xaf")));         /* over-long */
+    assert_false(topic_is_name(bytes_of("\xed\xa0\x80")));     /* surrogate */
+    assert_false(topic_is_name(bytes_of("\xf4\x90\x80\x80"))); /* beyond U+10FFFF */
+    assert_false(topic_is_name(bytes_of("\xe2\x82")));         /* cut short */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(filters_select_as_section_4_7_says),
+        cmocka_unit_test(dollar_topics_are_hidden_from_leading_wildcards),
+        cmocka_unit_test(filters_are_checked),
+        cmocka_unit_test(names_have_no_wildcards_and_good_utf8),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
