@@ -8,9 +8,7 @@ enum letter_kind {
     LETTER_STOP,       /* main -> all: finish. */
     LETTER_BATCH,      /* loop -> store: write it; store -> loop: its `result` is set. */
     LETTER_COMMITTED,  /* store -> loops with tails: a durable batch, shared; see store_thread.h. */
-    LETTER_MESSAGE,    /* loop -> loop: a message some session there wants. */
-    LETTER_INTEREST,   /* loop -> loop: filters that gained or lost their first subscriber. */
-    LETTER_RETAINED,   /* loop -> loop: a retained message changed. */
+    LETTER_CROSSING,   /* loop -> loop: messages, retained changes, interest; see crossing.h. */
     LETTER_CONNECTION, /* loop -> loop: a connection moves to its session's home. */
     LETTER_JOB,        /* worker -> loop or store: a job is done. */
     LETTER_ADMIN,      /* loop -> store: do it now; store -> loop: done. */
