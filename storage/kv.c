@@ -1,0 +1,310 @@
+#include "storage/kv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lmdb.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/check.h"
+
+/* A page allocated and freed by one transaction is never written, so a sound file may end a few
+ * pages before the last page it counts. A cut off one misses more. */
+enum { KEY_BYTES_MAX = 511, READERS_MAX = 256, MISSING_PAGES_MAX = 64 };
+
+struct kv {
+    MDB_env *env;
+    bool read_only;
+};
+
+/* Transactions and cursors are LMDB's own: handed out under our names, never looked into. */
+static MDB_txn *txn_of(struct kv_txn *txn)
+{
+    return (MDB_txn *)txn;
+}
+
+static MDB_cursor *cursor_of(struct kv_cursor *c)
+{
+    return (MDB_cursor *)c;
+}
+
+static enum err translate(int code)
+{
+    switch (code) {
+    case MDB_SUCCESS:
+        return OK;
+    case MDB_NOTFOUND:
+    case ENOENT:
+        return E_NOT_FOUND;
+    case MDB_MAP_FULL:
+    case MDB_TXN_FULL:
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+        return E_NO_SPACE;
+    case ENOMEM:
+        return E_NO_MEMORY;
+    case MDB_READERS_FULL:
+    case EBUSY:
+        return E_BUSY;
+    case MDB_VERSION_MISMATCH:
+        return E_VERSION;
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+    case MDB_INVALID:
+    case MDB_INCOMPATIBLE:
+    case MDB_KEYEXIST: /* An append that does not come last: the file is not what it should be. */
+        return E_CORRUPT;
+    default:
+        return E_IO; /* EIO, MDB_PANIC, MDB_BAD_TXN after one of them, and the unheard of. */
+    }
+}
+
+static MDB_val val_of(struct bytes b)
+{
+    /* LMDB takes a pointer to non-const and only reads. */
+    union {
+        const uint8_t *read;
+        void *given;
+    } at = {.read = b.at};
+    return (MDB_val){.mv_size = b.size, .mv_data = at.given};
+}
+
+static struct bytes bytes_of_val(MDB_val v)
+{
+    return (struct bytes){v.mv_data, v.mv_size};
+}
+
+/* A new file is only there after a power cut when its directory says so. */
+static enum err sync_parent(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    size_t length = slash == NULL ? 0 : (size_t)(slash - path);
+    char *parent = slash == NULL ? strdup(".") : strndup(path, length == 0 ? 1 : length);
+    if (parent == NULL) {
+        return E_NO_MEMORY;
+    }
+    int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    free(parent);
+    if (fd < 0) {
+        return E_IO;
+    }
+    enum err e = fsync(fd) == 0 ? OK : E_IO;
+    return close(fd) == 0 ? e : E_IO;
+}
+
+/* Reading a page behind the end of a mapped file is a SIGBUS: see that all pages are there. */
+static enum err check_size(struct kv *kv)
+{
+    MDB_envinfo info;
+    MDB_stat pages;
+    struct stat file;
+    int fd;
+    TRY(translate(mdb_env_info(kv->env, &info)));
+    TRY(translate(mdb_env_stat(kv->env, &pages)));
+    TRY(translate(mdb_env_get_fd(kv->env, &fd)));
+    if (fstat(fd, &file) != 0) {
+        return E_IO;
+    }
+    size_t need = info.me_last_pgno + 1;
+    size_t have = (size_t)file.st_size / pages.ms_psize;
+    if (have >= need) {
+        return OK;
+    }
+    if (need - have > MISSING_PAGES_MAX) {
+        return E_CORRUPT;
+    }
+    if (kv->read_only) {
+        return OK;
+    }
+    return ftruncate(fd, (off_t)(need * pages.ms_psize)) == 0 ? OK : translate(errno);
+}
+
+static enum err open_env(struct kv *kv, const char *path, const struct kv_options *options)
+{
+    unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | MDB_NORDAHEAD;
+    if (options->read_only) {
+        flags |= MDB_RDONLY | MDB_NOLOCK;
+    }
+    TRY(translate(mdb_env_set_mapsize(kv->env, options->map_bytes)));
+    TRY(translate(mdb_env_set_maxdbs(kv->env, options->tables)));
+    TRY(translate(mdb_env_set_maxreaders(kv->env, READERS_MAX)));
+    TRY(translate(mdb_env_open(kv->env, path, flags, 0644)));
+    return check_size(kv);
+}
+
+enum err kv_open(const char *path, const struct kv_options *options, struct kv **out)
+{
+    bool is_new = access(path, F_OK) != 0;
+    if (is_new && options->read_only) {
+        return E_NOT_FOUND;
+    }
+    struct kv *kv = calloc(1, sizeof *kv);
+    if (kv == NULL) {
+        return E_NO_MEMORY;
+    }
+    kv->read_only = options->read_only;
+    enum err e = translate(mdb_env_create(&kv->env));
+    if (e != OK) {
+        free(kv);
+        return e;
+    }
+    e = open_env(kv, path, options);
+    if (e == OK && is_new) {
+        e = sync_parent(path);
+    }
+    if (e != OK) {
+        kv_close(kv);
+        return e == E_NOT_FOUND ? E_IO : e; /* The directory is missing. */
+    }
+    *out = kv;
+    return OK;
+}
+
+void kv_close(struct kv *kv)
+{
+    if (kv != NULL) {
+        mdb_env_close(kv->env);
+        free(kv);
+    }
+}
+
+uint64_t kv_file_bytes(const struct kv *kv)
+{
+    struct stat file;
+    int fd;
+    if (mdb_env_get_fd(kv->env, &fd) != MDB_SUCCESS || fstat(fd, &file) != 0) {
+        return 0;
+    }
+    return (uint64_t)file.st_blocks * 512;
+}
+
+/* The handle outlives a transaction only when that commits. */
+static enum err open_table(struct kv *kv, const char *name, bool make, struct kv_table *out)
+{
+    MDB_txn *txn;
+    MDB_dbi dbi;
+    TRY(translate(mdb_txn_begin(kv->env, NULL, make ? 0 : MDB_RDONLY, &txn)));
+    enum err e = translate(mdb_dbi_open(txn, name, make ? MDB_CREATE : 0, &dbi));
+    if (e != OK) {
+        mdb_txn_abort(txn);
+        return e;
+    }
+    TRY(translate(mdb_txn_commit(txn)));
+    out->id = dbi;
+    return OK;
+}
+
+enum err kv_table_open(struct kv *kv, const char *name, struct kv_table *out)
+{
+    enum err e = open_table(kv, name, false, out);
+    return e == E_NOT_FOUND && !kv->read_only ? open_table(kv, name, true, out) : e;
+}
+
+enum err kv_read_begin(struct kv *kv, struct kv_txn **out)
+{
+    MDB_txn *txn;
+    TRY(translate(mdb_txn_begin(kv->env, NULL, MDB_RDONLY, &txn)));
+    *out = (struct kv_txn *)txn;
+    return OK;
+}
+
+enum err kv_write_begin(struct kv *kv, struct kv_txn **out)
+{
+    MDB_txn *txn;
+    TRY(translate(mdb_txn_begin(kv->env, NULL, 0, &txn)));
+    *out = (struct kv_txn *)txn;
+    return OK;
+}
+
+enum err kv_commit(struct kv_txn *txn)
+{
+    return translate(mdb_txn_commit(txn_of(txn)));
+}
+
+void kv_abort(struct kv_txn *txn)
+{
+    if (txn != NULL) {
+        mdb_txn_abort(txn_of(txn));
+    }
+}
+
+static bool is_key(struct bytes key)
+{
+    return key.size >= 1 && key.size <= KEY_BYTES_MAX;
+}
+
+enum err kv_put(struct kv_txn *txn, struct kv_table table, struct bytes key, struct bytes value,
+                enum kv_put_mode mode)
+{
+    CHECK(is_key(key));
+    MDB_val k = val_of(key), v = val_of(value);
+    return translate(mdb_put(txn_of(txn), table.id, &k, &v, mode == KV_APPEND ? MDB_APPEND : 0));
+}
+
+enum err kv_get(struct kv_txn *txn, struct kv_table table, struct bytes key, struct bytes *value)
+{
+    CHECK(is_key(key));
+    MDB_val k = val_of(key), v;
+    TRY(translate(mdb_get(txn_of(txn), table.id, &k, &v)));
+    *value = bytes_of_val(v);
+    return OK;
+}
+
+enum err kv_delete(struct kv_txn *txn, struct kv_table table, struct bytes key)
+{
+    CHECK(is_key(key));
+    MDB_val k = val_of(key);
+    return translate(mdb_del(txn_of(txn), table.id, &k, NULL));
+}
+
+enum err kv_cursor_open(struct kv_txn *txn, struct kv_table table, struct kv_cursor **out)
+{
+    MDB_cursor *cursor;
+    TRY(translate(mdb_cursor_open(txn_of(txn), table.id, &cursor)));
+    *out = (struct kv_cursor *)cursor;
+    return OK;
+}
+
+void kv_cursor_close(struct kv_cursor *c)
+{
+    if (c != NULL) {
+        mdb_cursor_close(cursor_of(c));
+    }
+}
+
+static enum err move(struct kv_cursor *c, MDB_val k, MDB_cursor_op op, struct bytes *key,
+                     struct bytes *value)
+{
+    MDB_val v;
+    enum err e = translate(mdb_cursor_get(cursor_of(c), &k, &v, op));
+    if (e != OK) {
+        return e == E_NOT_FOUND ? E_END : e;
+    }
+    *key = bytes_of_val(k);
+    *value = bytes_of_val(v);
+    return OK;
+}
+
+enum err kv_cursor_seek(struct kv_cursor *c, struct bytes from, struct bytes *key,
+                        struct bytes *value)
+{
+    return move(c, val_of(from), from.size == 0 ? MDB_FIRST : MDB_SET_RANGE, key, value);
+}
+
+enum err kv_cursor_next(struct kv_cursor *c, struct bytes *key, struct bytes *value)
+{
+    return move(c, (MDB_val){0, NULL}, MDB_NEXT, key, value);
+}
+
+enum err kv_cursor_last(struct kv_cursor *c, struct bytes *key, struct bytes *value)
+{
+    return move(c, (MDB_val){0, NULL}, MDB_LAST, key, value);
+}
+
+enum err kv_cursor_delete(struct kv_cursor *c)
+{
+    return translate(mdb_cursor_del(cursor_of(c), 0));
+}

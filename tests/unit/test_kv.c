@@ -1,0 +1,187 @@
+#include "storage/kv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/lib/directory.h"
+#include "tests/lib/test.h"
+
+static const struct kv_options small = {.map_bytes = 1 << 20, .tables = 4};
+
+static struct directory dir;
+
+static int setup(void **state)
+{
+    (void)state;
+    directory_make(&dir);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    directory_remove(&dir);
+    return 0;
+}
+
+static struct kv *open_kv(void)
+{
+    struct kv *kv = NULL;
+    assert_ok(kv_open(directory_file(&dir, "t.mdb"), &small, &kv));
+    return kv;
+}
+
+static void put_ten(struct kv *kv, struct kv_table table)
+{
+    struct kv_txn *txn;
+    assert_ok(kv_write_begin(kv, &txn));
+    for (uint8_t i = 0; i < 10; i++) {
+        assert_ok(kv_put(txn, table, (struct bytes){&i, 1}, bytes_of("value"), KV_APPEND));
+    }
+    assert_ok(kv_commit(txn));
+}
+
+static void committed_pairs_are_there_after_reopening(void **state)
+{
+    (void)state;
+    struct kv *kv = open_kv();
+    struct kv_table table;
+    struct kv_txn *txn;
+    struct bytes value;
+    assert_ok(kv_table_open(kv, "a", &table));
+    put_ten(kv, table);
+    kv_close(kv);
+
+    struct kv_options look = small;
+    look.read_only = true;
+    assert_ok(kv_open(directory_file(&dir, "t.mdb"), &look, &kv));
+    assert_ok(kv_table_open(kv, "a", &table));
+    assert_int_equal(kv_table_open(kv, "b", &table), E_NOT_FOUND);
+    assert_ok(kv_read_begin(kv, &txn));
+    assert_ok(kv_get(txn, table, (struct bytes){(const uint8_t *)"\x07", 1}, &value));
+    assert_true(bytes_equal(value, bytes_of("value")));
+    assert_int_equal(kv_get(txn, table, bytes_of("z"), &value), E_NOT_FOUND);
+    kv_abort(txn);
+    assert_true(kv_file_bytes(kv) >= 4096);
+    kv_close(kv);
+}
+
+static void an_aborted_transaction_leaves_nothing(void **state)
+{
+    (void)state;
+    struct kv *kv = open_kv();
+    struct kv_table table;
+    struct kv_txn *txn;
+    struct bytes value;
+    assert_ok(kv_table_open(kv, "a", &table));
+    assert_ok(kv_write_begin(kv, &txn));
+    assert_ok(kv_put(txn, table, bytes_of("k"), bytes_of("v"), KV_UPSERT));
+    kv_abort(txn);
+    assert_ok(kv_read_begin(kv, &txn));
+    assert_int_equal(kv_get(txn, table, bytes_of("k"), &value), E_NOT_FOUND);
+    kv_abort(txn);
+    kv_close(kv);
+}
+
+static void a_cursor_walks_and_deletes(void **state)
+{
+    (void)state;
+    struct kv *kv = open_kv();
+    struct kv_table table;
+    struct kv_txn *txn;
+    struct kv_cursor *cursor;
+    struct bytes key, value;
+    assert_ok(kv_table_open(kv, "a", &table));
+    put_ten(kv, table);
+    assert_ok(kv_write_begin(kv, &txn));
+    assert_ok(kv_cursor_open(txn, table, &cursor));
+    assert_ok(kv_cursor_last(cursor, &key, &value));
+    assert_int_equal(key.at[0], 9);
+    assert_int_equal(kv_cursor_next(cursor, &key, &value), E_END);
+    assert_ok(kv_cursor_seek(cursor, (struct bytes){NULL, 0}, &key, &value));
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(key.at[0], i);
+        assert_ok(kv_cursor_delete(cursor));
+        assert_ok(kv_cursor_next(cursor, &key, &value));
+    }
+    assert_int_equal(key.at[0], 5);
+    kv_cursor_close(cursor);
+    assert_ok(kv_delete(txn, table, (struct bytes){(const uint8_t *)"\x06", 1}));
+    assert_int_equal(kv_delete(txn, table, bytes_of("z")), E_NOT_FOUND);
+    assert_ok(kv_commit(txn));
+    kv_close(kv);
+}
+
+static void a_full_map_and_a_wrong_order_are_told_apart(void **state)
+{
+    (void)state;
+    static const uint8_t big[60000];
+    struct kv *kv = open_kv();
+    struct kv_table table;
+    struct kv_txn *txn;
+    assert_ok(kv_table_open(kv, "a", &table));
+    put_ten(kv, table);
+    assert_ok(kv_write_begin(kv, &txn));
+    assert_int_equal(kv_put(txn, table, (struct bytes){big, 1}, bytes_of("v"), KV_APPEND),
+                     E_CORRUPT);
+    enum err e = OK;
+    for (uint8_t i = 10; e == OK && i < 100; i++) {
+        e = kv_put(txn, table, (struct bytes){&i, 1}, (struct bytes){big, sizeof big}, KV_APPEND);
+    }
+    assert_int_equal(e, E_NO_SPACE);
+    kv_abort(txn);
+    kv_close(kv);
+}
+
+static void files_that_are_not_ours_are_refused(void **state)
+{
+    (void)state;
+    struct kv *kv = NULL;
+    struct kv_options look = small;
+    look.read_only = true;
+    assert_int_equal(kv_open(directory_file(&dir, "none.mdb"), &look, &kv), E_NOT_FOUND);
+    FILE *file = fopen(directory_file(&dir, "bad.mdb"), "w");
+    assert_non_null(file);
+    for (int i = 0; i < 10000; i++) {
+        (void)fputc(i * 7, file);
+    }
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(kv_open(directory_file(&dir, "bad.mdb"), &small, &kv), E_CORRUPT);
+    assert_int_equal(kv_open(directory_file(&dir, "no/dir.mdb"), &small, &kv), E_IO);
+}
+
+static void a_file_cut_short_is_corrupt_and_no_crash(void **state)
+{
+    (void)state;
+    static const uint8_t big[60000];
+    struct kv_options options = small;
+    options.map_bytes = 4 << 20;
+    struct kv *kv = NULL;
+    struct kv_table table;
+    struct kv_txn *txn;
+    assert_ok(kv_open(directory_file(&dir, "t.mdb"), &options, &kv));
+    assert_ok(kv_table_open(kv, "a", &table));
+    assert_ok(kv_write_begin(kv, &txn));
+    for (uint8_t i = 0; i < 20; i++) {
+        assert_ok(
+            kv_put(txn, table, (struct bytes){&i, 1}, (struct bytes){big, sizeof big}, KV_APPEND));
+    }
+    assert_ok(kv_commit(txn));
+    kv_close(kv);
+    assert_int_equal(truncate(directory_file(&dir, "t.mdb"), 100000), 0);
+    assert_int_equal(kv_open(directory_file(&dir, "t.mdb"), &options, &kv), E_CORRUPT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(committed_pairs_are_there_after_reopening, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_aborted_transaction_leaves_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_cursor_walks_and_deletes, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_full_map_and_a_wrong_order_are_told_apart, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(files_that_are_not_ours_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_file_cut_short_is_corrupt_and_no_crash, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
