@@ -52,7 +52,8 @@ void loop_on_turn_end(struct loop *l, void (*hook)(void *context), void *context
  * before a client could know of it is in force when that client's bytes are read. */
 void loop_take_letters(struct loop *l);
 
-/* Run until loop_stop() is called on this thread or a LETTER_STOP arrives. */
+/* Run until loop_stop() is called on this thread or a LETTER_STOP arrives; whoever takes
+ * LETTER_STOP calls loop_stop() when it is done. */
 void loop_run(struct loop *l);
 void loop_stop(struct loop *l);
 
@@ -60,7 +61,8 @@ void loop_io_start(struct loop *l, struct loop_io *io, int fd, unsigned events);
 void loop_io_change(struct loop_io *io, unsigned events); /* 0: keep it, ask for nothing. */
 void loop_io_stop(struct loop_io *io);                    /* Not started: fine. */
 
+/* Watchers start zeroed but for their callback. `every_ms` 0: once. Starting again restarts. */
 void loop_timer_start(struct loop *l, struct loop_timer *t, int64_t after_ms, int64_t every_ms);
-void loop_timer_stop(struct loop_timer *t);
+void loop_timer_stop(struct loop_timer *t); /* Not started: fine. */
 
 #endif /* BROKER_LOOP_H */
