@@ -1,0 +1,227 @@
+/* libhejnal: write to, query and follow a Hejnał server from C and C++.
+ *
+ *     struct hejnal *h;
+ *     struct hejnal_answer *a;
+ *     struct hejnal_block b;
+ *     if (hejnal_connect("127.0.0.1", 4380, 5000, &h) == HEJNAL_OK &&
+ *         hejnal_query(h, &(struct hejnal_query){.filter = "krakow/air/+/pm25",
+ *                                                .from_ns = from, .to_ns = to}, &a) == HEJNAL_OK) {
+ *         while ((r = hejnal_next_block(a, &b)) == HEJNAL_OK) { ... }
+ *         hejnal_answer_close(a);
+ *     }
+ *     hejnal_close(h);
+ *
+ * Calls block, each at most the connection's timeout without hearing from the server. Several
+ * answers may be open on one connection and read in any order. A connection is used by one thread
+ * at a time; different connections are independent. After HEJNAL_LOST a connection is dead:
+ * connecting again, and writing again what was not acknowledged, is the caller's (writing the same
+ * points twice is harmless).
+ *
+ * Times are int64 nanoseconds since 1970-01-01 UTC. Series are paths like MQTT topics, and MQTT
+ * topic filters select them. Texts and arrays given out are borrowed: each function says until
+ * when. */
+
+#ifndef CLIENTS_HEJNAL_H
+#define CLIENTS_HEJNAL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define HEJNAL_API __attribute__((visibility("default")))
+
+enum {
+    HEJNAL_COLUMNS_MAX = 64,   /* Columns of one batch section. */
+    HEJNAL_AGGREGATES_MAX = 8, /* Kinds of aggregates, and so columns of a block. */
+    HEJNAL_PORT = 4380         /* Where servers listen unless told otherwise. */
+};
+
+enum hejnal_result {
+    HEJNAL_OK,
+    HEJNAL_END,         /* No more: the answer is complete, its count and checksum are right. */
+    HEJNAL_TIMEOUT,     /* Nothing came in time; the connection and the answer go on. */
+    HEJNAL_LOST,        /* No connection, or it broke; hejnal_error() tells why. */
+    HEJNAL_TRUNCATED,   /* An answer that ended is not what the server sent: do not trust it. */
+    HEJNAL_BROKEN,      /* The peer does not speak this protocol. */
+    HEJNAL_NO_MEMORY,   /* Of this process. */
+    HEJNAL_MISUSE,      /* Arguments that make no sense; hejnal_error() names them. */
+    HEJNAL_INVALID,     /* The server refuses a field; see hejnal_error_position(). */
+    HEJNAL_LIMIT,       /* Over a limit of the server; the text says which. */
+    HEJNAL_NOT_FOUND,   /* The server has no such thing. */
+    HEJNAL_NO_SPACE,    /* The server's disk is full: the points are not acknowledged. */
+    HEJNAL_UNAVAILABLE, /* The server cannot do it now; later it may. */
+    HEJNAL_CANCELLED,   /* By hejnal_answer_close() or the server. */
+    HEJNAL_VERSION      /* The server speaks another version of the protocol. */
+};
+
+/* "timeout", "no space", ...; never NULL. */
+HEJNAL_API const char *hejnal_result_text(enum hejnal_result result);
+
+/* The library's version, "0.1.0". */
+HEJNAL_API const char *hejnal_version(void);
+
+/* -- Connection ------------------------------------------------------------------------------- */
+
+struct hejnal;
+
+/* Connect and greet. `timeout_ms` holds for this and every later call; -1: for ever. Except after
+ * HEJNAL_NO_MEMORY, `*out` must be closed also where this fails: it has the error's text. */
+HEJNAL_API enum hejnal_result hejnal_connect(const char *host, unsigned port, int timeout_ms,
+                                             struct hejnal **out);
+
+/* Close the connection and every answer still open on it. NULL is fine. */
+HEJNAL_API void hejnal_close(struct hejnal *h);
+
+HEJNAL_API void hejnal_set_timeout(struct hejnal *h, int timeout_ms);
+
+/* Name and version the server gave, e.g. "hejnald 0.1.0". Until hejnal_close(). */
+HEJNAL_API const char *hejnal_server(const struct hejnal *h);
+
+/* The socket, to wait for it in a poll() of one's own; only hejnal_*() may read it. */
+HEJNAL_API int hejnal_fd(const struct hejnal *h);
+
+/* About the last call on this connection that failed: one sentence ("" before any), the field of
+ * the request it is about ("" if none), and the byte in that field, from 1 (0: as a whole). Until
+ * the next call. */
+HEJNAL_API const char *hejnal_error(const struct hejnal *h);
+HEJNAL_API const char *hejnal_error_field(const struct hejnal *h);
+HEJNAL_API unsigned hejnal_error_position(const struct hejnal *h);
+
+/* -- Writing ---------------------------------------------------------------------------------- */
+
+/* Points to be sent together. Sections of rows: the rows of a section share path and columns. */
+struct hejnal_batch;
+
+HEJNAL_API enum hejnal_result hejnal_batch_create(struct hejnal_batch **out);
+HEJNAL_API void hejnal_batch_destroy(struct hejnal_batch *b); /* NULL is fine. */
+HEJNAL_API void hejnal_batch_clear(struct hejnal_batch *b);   /* Empty; keeps its memory. */
+
+/* Start a section: the series `path` + "/" + each column, or `path` itself when `count` is 0. The
+ * texts are copied. HEJNAL_MISUSE: more than HEJNAL_COLUMNS_MAX. HEJNAL_NO_MEMORY. */
+HEJNAL_API enum hejnal_result hejnal_batch_section(struct hejnal_batch *b, const char *path,
+                                                   const char *const *columns, unsigned count);
+
+/* Add a row to the section: a value for each column (one when it has none). Bit i of `present`: the
+ * row has column i; UINT64_MAX: all. HEJNAL_MISUSE: no section. HEJNAL_NO_MEMORY: not added. */
+HEJNAL_API enum hejnal_result hejnal_batch_row(struct hejnal_batch *b, int64_t time_ns,
+                                               const double *values, uint64_t present);
+
+/* Values, and about the bytes, it holds. A batch of any size may be written; 10,000 to 100,000
+ * points at a time are quick. */
+HEJNAL_API uint64_t hejnal_batch_points(const struct hejnal_batch *b);
+HEJNAL_API size_t hejnal_batch_bytes(const struct hejnal_batch *b);
+
+/* Send the batch and wait until all of it is on the server's disk and visible. The batch stays as
+ * it is. */
+HEJNAL_API enum hejnal_result hejnal_write(struct hejnal *h, const struct hejnal_batch *b);
+
+/* The quicker way: send without waiting, several batches under way. hejnal_write_wait() waits until
+ * at most `left` requests are not acknowledged (0: all are). Both return the first error any write
+ * met since the last hejnal_write_wait(h, 0); that call forgets it. */
+HEJNAL_API enum hejnal_result hejnal_write_post(struct hejnal *h, const struct hejnal_batch *b);
+HEJNAL_API enum hejnal_result hejnal_write_wait(struct hejnal *h, unsigned left);
+
+/* Over the connection's life: points acknowledged, and points the server refused for being older
+ * than its retention. */
+HEJNAL_API uint64_t hejnal_write_acked(const struct hejnal *h);
+HEJNAL_API uint64_t hejnal_write_refused(const struct hejnal *h);
+
+/* -- Reading ---------------------------------------------------------------------------------- */
+
+/* An answer being received. Every answer is closed by the caller; closing one early cancels it. */
+struct hejnal_answer;
+HEJNAL_API void hejnal_answer_close(struct hejnal_answer *a); /* NULL is fine. */
+
+/* Bits of hejnal_query.aggregates, and the order of a block's columns. */
+enum hejnal_aggregate {
+    HEJNAL_COUNT = 1 << 0,
+    HEJNAL_SUM = 1 << 1,
+    HEJNAL_MEAN = 1 << 2,
+    HEJNAL_MIN = 1 << 3,
+    HEJNAL_MAX = 1 << 4,
+    HEJNAL_FIRST = 1 << 5,
+    HEJNAL_LAST = 1 << 6,
+    HEJNAL_STDDEV = 1 << 7
+};
+
+struct hejnal_query {
+    const char *filter;     /* An MQTT topic filter, e.g. "krakow/air/+/pm25". */
+    int64_t from_ns, to_ns; /* from <= t < to. */
+    int64_t bucket_ns;      /* 0: raw points. */
+    unsigned aggregates;    /* Of enum hejnal_aggregate; 0 for raw points. */
+    uint64_t rows_max;      /* 0: all. */
+};
+
+/* Rows of one series. Borrowed until the next call on the answer. */
+struct hejnal_block {
+    const char *path;
+    size_t rows;
+    const int64_t *times; /* Of points, ascending (not in a tail); or starts of buckets. */
+    unsigned columns;     /* 1 for raw points, else one for each aggregate, in order of the bits. */
+    const double *column[HEJNAL_AGGREGATES_MAX]; /* `rows` values each. */
+    uint64_t series, series_done; /* Queries: how many were selected, how many are done. */
+    uint64_t dropped;             /* Tails: points left out before this, we read too slowly. */
+};
+
+/* Ask. An error of the request (a bad filter, say) is returned by the first hejnal_next_block(). */
+HEJNAL_API enum hejnal_result hejnal_query(struct hejnal *h, const struct hejnal_query *query,
+                                           struct hejnal_answer **out);
+
+/* Points as they become durable, of all series the filter selects, also of those yet to come. From
+ * its return on none is missed. Ends only by hejnal_answer_close(). */
+HEJNAL_API enum hejnal_result hejnal_tail(struct hejnal *h, const char *filter,
+                                          struct hejnal_answer **out);
+
+/* The next block of a query or tail. HEJNAL_END: that was all of a query, and whole. HEJNAL_TIMEOUT
+ * is nothing special in a tail. */
+HEJNAL_API enum hejnal_result hejnal_next_block(struct hejnal_answer *a, struct hejnal_block *out);
+
+/* The newest point (by event time) of every series selected. */
+struct hejnal_last {
+    const char *path; /* Borrowed until the next call on the answer. */
+    int64_t time_ns;
+    double value;
+};
+HEJNAL_API enum hejnal_result hejnal_last(struct hejnal *h, const char *filter,
+                                          struct hejnal_answer **out);
+HEJNAL_API enum hejnal_result hejnal_next_last(struct hejnal_answer *a, struct hejnal_last *out);
+
+/* The paths of all series selected, in order. Each is borrowed until the next call. */
+HEJNAL_API enum hejnal_result hejnal_series(struct hejnal *h, const char *filter,
+                                            struct hejnal_answer **out);
+HEJNAL_API enum hejnal_result hejnal_next_series(struct hejnal_answer *a, const char **path);
+
+/* Counters and sizes of the server. Texts until hejnal_answer_close(). */
+struct hejnal_stat {
+    const char *name; /* Dotted: "store.points". */
+    double value;
+    const char *unit; /* "", "bytes", "s". */
+};
+HEJNAL_API enum hejnal_result hejnal_stats(struct hejnal *h, struct hejnal_answer **out);
+HEJNAL_API enum hejnal_result hejnal_next_stat(struct hejnal_answer *a, struct hejnal_stat *out);
+
+/* The last messages that were forwarded but not stored, newest first. As hejnal_stats(). */
+struct hejnal_reject {
+    int64_t time_ns;
+    const char *topic, *reason;
+    const uint8_t *payload; /* Its first bytes. */
+    size_t payload_bytes;   /* So many of them are here. */
+    uint64_t payload_full_bytes;
+};
+HEJNAL_API enum hejnal_result hejnal_rejects(struct hejnal *h, struct hejnal_answer **out);
+HEJNAL_API enum hejnal_result hejnal_next_reject(struct hejnal_answer *a,
+                                                 struct hejnal_reject *out);
+
+/* -- Administration --------------------------------------------------------------------------- */
+
+/* Move what is only in the journal into partitions; returns when it is done. */
+HEJNAL_API enum hejnal_result hejnal_checkpoint(struct hejnal *h);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* CLIENTS_HEJNAL_H */
