@@ -41,13 +41,14 @@ enum mqtt_version { MQTT_V31 = 3, MQTT_V311 = 4, MQTT_V5 = 5 };
 struct mqtt_packet {
     uint8_t type;      /* 0..15; not yet checked to be one of enum mqtt_type. */
     uint8_t flags;     /* Low nibble of the first byte. */
+    bool padded;       /* The length took more bytes than needed: 3.1.1 does not forbid it. */
     struct bytes body; /* What follows the fixed header. */
 };
 
 /* Cut one packet off `in`. E_MORE, and `in` untouched: not whole yet (`*needed`, when the length is
  * known, is the packet's full size, else 0). E_LIMIT: larger than `bytes_max`, told as soon as the
- * length is known. E_MALFORMED: type 0, flags the type forbids [MQTT-2.1.3-1], or a length field
- * that is longer than needed or than four bytes. */
+ * length is known. E_MALFORMED: type 0, flags the type forbids in every version [MQTT-2.1.3-1], or
+ * a length field longer than four bytes. What only some versions forbid, the readers refuse. */
 MUST_USE enum err mqtt_packet_take(struct bytes *in, size_t bytes_max, struct mqtt_packet *out,
                                    size_t *needed);
 
@@ -87,7 +88,7 @@ struct mqtt_ack {
 };
 
 struct mqtt_subscription {
-    struct bytes filter; /* Valid; a "$share/..." one included. */
+    struct bytes filter; /* Valid; in v5 a "$share/..." one by [MQTT-4.8.2-1, -2] too. */
     uint8_t qos;
     bool no_local, retain_as_published;
     uint8_t retain_handling; /* 0 send, 1 send if new, 2 do not. */
@@ -108,9 +109,14 @@ struct mqtt_disconnect {
 
 /* Readers. `version` is the connection's. E_MALFORMED: breaks the format; E_DENIED: well-formed but
  * forbidden ("protocol error" of v5); E_VERSION: a CONNECT of a protocol we do not speak. Where
- * they fail, `*reason` is the v5 reason code to close with (0x81, 0x82, 0x84, 0x90, 0x99, ...). */
+ * they fail, `*reason` is the v5 reason code to close with (0x81, 0x82, 0x84, 0x90, 0x99, ...).
+ * Properties before v5: none seen. The house's own limit on topic levels counts as 0x90 or 0x8f.
+ *
+ * A packet that is no CONNECT is refused as one with 0x82 [MQTT-3.1.0-1]. */
 MUST_USE enum err mqtt_connect_read(const struct mqtt_packet *p, struct mqtt_connect *out,
                                     uint8_t *reason);
+/* The version a CONNECT asks for, good or bad, to write its refusal in; 0: none we speak. */
+uint8_t mqtt_connect_version(const struct mqtt_packet *p);
 MUST_USE enum err mqtt_publish_read(const struct mqtt_packet *p, uint8_t version,
                                     struct mqtt_publish *out, uint8_t *reason);
 MUST_USE enum err mqtt_ack_read(const struct mqtt_packet *p, uint8_t version, struct mqtt_ack *out,
@@ -124,14 +130,19 @@ MUST_USE enum err mqtt_unsubscribe_next(struct mqtt_subscribe *s, struct bytes *
 MUST_USE enum err mqtt_disconnect_read(const struct mqtt_packet *p, uint8_t version,
                                        struct mqtt_disconnect *out, uint8_t *reason);
 
+MUST_USE enum err mqtt_pingreq_read(const struct mqtt_packet *p, uint8_t version, uint8_t *reason);
+
 /* Writers. E_LIMIT, and nothing written, when it does not fit. `properties` is an encoded list
- * (mqtt_properties_put_*), without its length; ignored before v5. */
+ * (mqtt_property_put_*), without its length; ignored before v5.
+ *
+ * CONNACK: `reason` is always the v5 code (0..5 of 3.1.1 also do before v5). Where 3.1.1 has no
+ * code for it, nothing is written: that server must close without a word [MQTT-3.2.2-6]. */
 MUST_USE enum err mqtt_connack_write(struct writer *w, uint8_t version, bool session_present,
                                      uint8_t reason, struct bytes properties);
 /* PUBACK, PUBREC, PUBREL, PUBCOMP; the short form where the standard allows it. */
 MUST_USE enum err mqtt_ack_write(struct writer *w, uint8_t version, uint8_t type,
                                  uint16_t packet_id, uint8_t reason);
-/* SUBACK or UNSUBACK; before v5 an UNSUBACK has no codes. */
+/* SUBACK or UNSUBACK; before v5 an UNSUBACK has no codes, and every failure is 0x80. */
 MUST_USE enum err mqtt_suback_write(struct writer *w, uint8_t version, uint8_t type,
                                     uint16_t packet_id, struct bytes codes);
 MUST_USE enum err mqtt_pingresp_write(struct writer *w);
@@ -147,6 +158,7 @@ MUST_USE enum err mqtt_publish_write(struct writer *w, uint8_t version,
 /* Reason codes used by the house (MQTT 5.0, section 2.4). */
 enum mqtt_reason {
     MQTT_SUCCESS = 0x00,
+    MQTT_DISCONNECT_WITH_WILL = 0x04,
     MQTT_NO_MATCHING_SUBSCRIBERS = 0x10,
     MQTT_NO_SUBSCRIPTION_EXISTED = 0x11,
     MQTT_UNSPECIFIED = 0x80,
@@ -170,7 +182,9 @@ enum mqtt_reason {
     MQTT_RECEIVE_MAXIMUM_EXCEEDED = 0x93,
     MQTT_TOPIC_ALIAS_INVALID = 0x94,
     MQTT_PACKET_TOO_LARGE = 0x95,
+    MQTT_MESSAGE_RATE_TOO_HIGH = 0x96,
     MQTT_QUOTA_EXCEEDED = 0x97,
+    MQTT_ADMINISTRATIVE_ACTION = 0x98,
     MQTT_PAYLOAD_INVALID = 0x99,
     MQTT_RETAIN_NOT_SUPPORTED = 0x9a,
     MQTT_QOS_NOT_SUPPORTED = 0x9b,

@@ -39,9 +39,9 @@ enum mqtt_property {
     MQTT_SHARED_AVAILABLE = 42
 };
 
-/* What was read. Numbers are valid only where mqtt_properties_has() says so; byte fields are
- * borrowed from the packet. User properties and several subscription ids stay in `raw`, in their
- * order. */
+/* What was read. A field is valid only where mqtt_properties_has() says so (`raw` always); bytes
+ * are borrowed from the packet. User properties and several subscription ids stay in `raw`, in
+ * their order. */
 struct mqtt_properties {
     uint64_t seen;    /* Bit p: property p was there. */
     struct bytes raw; /* The whole list, checked. */
@@ -58,14 +58,20 @@ static inline bool mqtt_properties_has(const struct mqtt_properties *p, enum mqt
     return (p->seen >> (unsigned)id & 1) != 0;
 }
 
+#define MQTT_PROPERTY_BIT(id) (UINT64_C(1) << (unsigned)(id))
+
 /* Take a property list (length first) off `in`. `allowed`: bits of the properties this packet may
- * carry. E_MALFORMED, E_DENIED (twice what may stand once, a value out of its range): `*reason`. */
+ * carry. E_MALFORMED, E_DENIED (twice what may stand once, a value out of its range): `*reason`.
+ * Subscription ids may repeat here, as they may in a PUBLISH to a client. */
 MUST_USE enum err mqtt_properties_take(struct bytes *in, uint64_t allowed,
                                        struct mqtt_properties *out, uint8_t *reason);
 
 /* Walk the user properties of a checked list. E_END. */
 MUST_USE enum err mqtt_user_property_next(struct bytes *raw, struct bytes *name,
                                           struct bytes *value);
+
+/* Walk the subscription ids of a checked list. E_END. */
+MUST_USE enum err mqtt_subscription_id_next(struct bytes *raw, uint32_t *id);
 
 /* Append one property to an encoded list. E_LIMIT. */
 MUST_USE enum err mqtt_property_put_u8(struct writer *w, enum mqtt_property id, uint8_t value);
@@ -74,6 +80,7 @@ MUST_USE enum err mqtt_property_put_u32(struct writer *w, enum mqtt_property id,
 MUST_USE enum err mqtt_property_put_varint(struct writer *w, enum mqtt_property id, uint32_t value);
 MUST_USE enum err mqtt_property_put_bytes(struct writer *w, enum mqtt_property id,
                                           struct bytes value);
+MUST_USE enum err mqtt_property_put_user(struct writer *w, struct bytes name, struct bytes value);
 
 /* Copy from a PUBLISH's checked list what a server forwards unaltered (all but topic alias,
  * subscription ids and message expiry) [MQTT-3.3.2-17 and others]. E_LIMIT. */
