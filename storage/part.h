@@ -24,9 +24,19 @@ struct part_period {
  */
 struct part_period part_period_of(int64_t time_ns, int64_t length_s);
 
-/* Open (or make) the file of a period. The new part has one reference. Rubbish of an unfinished
- * flush is removed. E_VERSION, E_CORRUPT, errors of kv.h. */
+/* Open (or make) the file of a period, directly in `directory`. The new part has one reference.
+ * Rubbish of an unfinished flush is removed. A part holds its file open only while it is in use or
+ * among the PART_OPEN_MAX used last. E_VERSION, E_CORRUPT, errors of kv.h. */
+enum { PART_OPEN_MAX = 256 };
 MUST_USE enum err part_open(const char *directory, struct part_period period, struct part **out);
+
+/* The same for reading only: the file is never changed. E_NOT_FOUND: there is none. */
+MUST_USE enum err part_open_read_only(const char *directory, struct part_period period,
+                                      struct part **out);
+
+/* The name of a period's file, with a 0 byte. */
+enum { PART_NAME_BYTES_MAX = 64 };
+void part_name_write(struct part_period period, char to[PART_NAME_BYTES_MAX]);
 
 /* The period in a file's name. E_MALFORMED: not a partition's name. */
 MUST_USE enum err part_name_read(const char *name, struct part_period *out);
@@ -38,6 +48,7 @@ void part_drop(struct part *p);
 void part_doom(struct part *p);
 
 struct part_period part_period(const struct part *p);
+uint64_t part_id(const struct part *p);          /* Of this opening; never given twice. */
 uint64_t part_applied(const struct part *p);     /* Journal position its flushes cover. */
 uint32_t part_flush_count(const struct part *p); /* Complete flushes; they count from 1. */
 uint64_t part_file_bytes(const struct part *p);
@@ -55,12 +66,14 @@ void part_flush_abort(struct part_flush *f);
 
 /* Reading the chunks of one group, flush by flush, ascending in time within each; at most the
  * flushes complete at open. Keys and values are borrowed until close: keep it short, never across a
- * wait for a socket. */
+ * wait for a socket, and one at a time in a thread. */
 struct part_cursor;
 MUST_USE enum err part_cursor_open(struct part *p, uint32_t group, struct part_cursor **out);
 /* E_END after the last. */
 MUST_USE enum err part_cursor_next(struct part_cursor *c, uint32_t *flush, struct bytes *key,
                                    struct bytes *value);
+/* The chunk under a key seen before; does not move the cursor. E_NOT_FOUND. */
+MUST_USE enum err part_cursor_get(struct part_cursor *c, struct bytes key, struct bytes *value);
 void part_cursor_close(struct part_cursor *c);
 
 /* Every chunk of the file in key order, for offline checks. As above. */
