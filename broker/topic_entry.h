@@ -1,0 +1,60 @@
+/* What one loop remembers of a topic it takes points from: where its series are, and the last
+ * arrival time it gave. Found by a hash of the whole topic; bounded by count and bytes, then the
+ * ones not used lately make room (clock algorithm). One loop's thread only. */
+
+#ifndef BROKER_TOPIC_ENTRY_H
+#define BROKER_TOPIC_ENTRY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "storage/catalogue.h"
+
+enum {
+    TOPIC_FIELDS_MAX = 512, /* Remembered; more go through the catalogue each time. */
+    TOPIC_SEARCH_MAX = 64   /* Fields looked at before asking the catalogue. */
+};
+
+struct topic_field {
+    struct series_ref ref;
+    uint32_t name_at; /* In the entry's names. */
+    uint16_t name_bytes;
+};
+
+struct topic_entry {
+    uint64_t hash;
+    int64_t arrival_us;      /* The last one given; 0: none. */
+    uint32_t arrival_period; /* In which period between settings of the clock that was. */
+    uint32_t fields, fields_room;
+    uint32_t names_bytes, names_room;
+    struct topic_field *field; /* In order of first sight, which is that of every message. */
+    uint8_t *names;
+    uint16_t topic_bytes;
+    bool used; /* Since the clock's hand last passed. */
+    uint8_t topic[];
+};
+
+struct topic_table;
+
+MUST_USE enum err topic_table_create(uint32_t topics_max, uint64_t bytes_max,
+                                     struct topic_table **out);
+void topic_table_destroy(struct topic_table *t); /* NULL is fine. */
+
+/* The entry of `topic` (at most SERIES_PATH_BYTES_MAX bytes), made if new; valid until the next
+ * call. E_NO_MEMORY. */
+MUST_USE enum err topic_table_get(struct topic_table *t, struct bytes topic,
+                                  struct topic_entry **out);
+
+uint32_t topic_table_count(const struct topic_table *t);
+
+/* The latest arrival time among those forgotten. */
+int64_t topic_table_forgotten_us(const struct topic_table *t);
+
+/* The series of field `name`, remembered or asked for. `*cursor` starts at 0 for each message and
+ * follows the order of its fields. Errors of catalogue_intern(). */
+MUST_USE enum err topic_entry_series(struct topic_table *t, struct topic_entry *e,
+                                     struct catalogue *catalogue, struct bytes name,
+                                     uint32_t *cursor, struct series_ref *out);
+
+#endif /* BROKER_TOPIC_ENTRY_H */
