@@ -1,5 +1,45 @@
 #include "base/topic.h"
 
+/* Nearly all text is ASCII, so it is looked at eight bytes at once (Mycroft's test for a zero byte,
+ * exact where no byte is above 0x7f). */
+#define EACH_BYTE(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+static uint64_t load_word(const uint8_t *at)
+{
+    uint64_t word;
+    memcpy(&word, at, sizeof word);
+    return word;
+}
+
+/* Eight characters of ASCII, none of them U+0000. */
+static bool is_ascii(uint64_t word)
+{
+    return ((word | (word - EACH_BYTE(1))) & EACH_BYTE(0x80)) == 0;
+}
+
+/* As is_ascii(), and without `+` and `#`, which differ in bit 3 only. */
+static bool is_plain(uint64_t word)
+{
+    uint64_t wild = (word | EACH_BYTE('+' ^ '#')) ^ EACH_BYTE('+');
+    return is_ascii(word) && ((wild - EACH_BYTE(1)) & EACH_BYTE(0x80)) == 0;
+}
+
+/* Whether the common case of a name can be told at a glance. */
+static bool is_plain_name(struct bytes topic)
+{
+    size_t i = 0;
+
+    if (topic.size < sizeof(uint64_t) || topic.size >= TOPIC_LEVELS_MAX) {
+        return false;
+    }
+    for (; i + sizeof(uint64_t) <= topic.size; i += sizeof(uint64_t)) {
+        if (!is_plain(load_word(topic.at + i))) {
+            return false;
+        }
+    }
+    return is_plain(load_word(topic.at + topic.size - sizeof(uint64_t)));
+}
+
 /* Bytes of the character at `at`, or 0 when it is not one MQTT allows (RFC 3629, table in 4). */
 static size_t character_size(const uint8_t *at, size_t left)
 {
@@ -23,6 +63,10 @@ static size_t character_size(const uint8_t *at, size_t left)
 bool topic_is_utf8(struct bytes text)
 {
     for (size_t i = 0; i < text.size;) {
+        if (i + sizeof(uint64_t) <= text.size && is_ascii(load_word(text.at + i))) {
+            i += sizeof(uint64_t);
+            continue;
+        }
         size_t size = character_size(text.at + i, text.size - i);
         if (size == 0) {
             return false;
@@ -32,24 +76,28 @@ bool topic_is_utf8(struct bytes text)
     return true;
 }
 
-static bool has_good_shape(struct bytes text)
+static size_t count_levels(struct bytes text)
 {
     size_t levels = 1;
     for (size_t i = 0; i < text.size; i++) {
         levels += text.at[i] == '/';
     }
-    return text.size > 0 && text.size <= TOPIC_BYTES_MAX && levels <= TOPIC_LEVELS_MAX &&
-           topic_is_utf8(text);
+    return levels;
+}
+
+static bool has_good_shape(struct bytes text)
+{
+    if (text.size == 0 || text.size > TOPIC_BYTES_MAX || !topic_is_utf8(text)) {
+        return false;
+    }
+    return text.size < TOPIC_LEVELS_MAX || count_levels(text) <= TOPIC_LEVELS_MAX;
 }
 
 bool topic_is_name(struct bytes topic)
 {
-    for (size_t i = 0; i < topic.size; i++) {
-        if (topic.at[i] == '+' || topic.at[i] == '#') {
-            return false;
-        }
-    }
-    return has_good_shape(topic);
+    return is_plain_name(topic) ||
+           (has_good_shape(topic) && memchr(topic.at, '+', topic.size) == NULL &&
+            memchr(topic.at, '#', topic.size) == NULL);
 }
 
 bool topic_is_filter(struct bytes filter)

@@ -62,6 +62,36 @@ static void names_have_no_wildcards_and_good_utf8(void **state)
     assert_false(topic_is_name(bytes_of("\xe2\x82")));         /* cut short */
 }
 
+/* What is told eight bytes at a time must not depend on where a bad byte stands. */
+static void a_bad_byte_is_found_at_every_place_of_every_length(void **state)
+{
+    static const uint8_t bad[] = {0, '+', '#', 0x80, 0xff};
+    uint8_t text[160];
+    (void)state;
+    for (size_t size = 1; size < sizeof text; size++) {
+        memset(text, '"', sizeof text);
+        assert_true(topic_is_name((struct bytes){text, size}));
+        for (size_t at = 0; at < size; at++) {
+            for (size_t b = 0; b < sizeof bad; b++) {
+                bool is_wild = bad[b] == '+' || bad[b] == '#';
+                text[at] = bad[b];
+                assert_false(topic_is_name((struct bytes){text, size}));
+                assert_int_equal(topic_is_utf8((struct bytes){text, size}), is_wild);
+            }
+            text[at] = '"';
+        }
+    }
+}
+
+static void a_name_has_128_levels_at_most(void **state)
+{
+    uint8_t text[200];
+    (void)state;
+    memset(text, '/', sizeof text);
+    assert_true(topic_is_name((struct bytes){text, TOPIC_LEVELS_MAX - 1}));
+    assert_false(topic_is_name((struct bytes){text, TOPIC_LEVELS_MAX}));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -69,6 +99,8 @@ int main(void)
         cmocka_unit_test(dollar_topics_are_hidden_from_leading_wildcards),
         cmocka_unit_test(filters_are_checked),
         cmocka_unit_test(names_have_no_wildcards_and_good_utf8),
+        cmocka_unit_test(a_bad_byte_is_found_at_every_place_of_every_length),
+        cmocka_unit_test(a_name_has_128_levels_at_most),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
