@@ -37,17 +37,19 @@ struct chunk_input {
 };
 
 /* What a column says of itself without being decoded. NaN values are counted apart and take no part
- * in min, max and sum. Times are those of the column's own first and last value. */
+ * in min, max, sum, first and last. Times are those of first and last; when every value is NaN, of
+ * the first and last of them. */
 struct chunk_stats {
     uint32_t count;     /* Values present, NaN not counted. */
     uint32_t nan_count; /* NaN values present. */
     double min, max, sum;
-    double first, last; /* Of the values that are not NaN; undefined when count is 0. */
+    double first, last; /* NaN, as min and max, when count is 0. */
     int64_t first_ns, last_ns;
 };
 
 struct chunk_column {
     uint8_t id;
+    uint8_t form; /* How values became integers: decimal.h. */
     struct chunk_stats stats;
     struct bytes present; /* Encoded presence map; empty: every row has a value. */
     struct bytes stream;  /* Encoded values. */
@@ -63,13 +65,13 @@ struct chunk {
     struct chunk_column column[CHUNK_COLUMNS_MAX];
 };
 
-/* Working memory of one thread, about half a MiB; holds nothing between calls. */
+/* Working memory of one thread, about half a MiB; holds nothing between calls. E_NO_MEMORY. */
 struct chunk_scratch;
 MUST_USE enum err chunk_scratch_create(struct chunk_scratch **out);
 void chunk_scratch_destroy(struct chunk_scratch *s);
 
-/* Encode. The checksum covers `key`, so a misplaced value is caught. E_LIMIT: does not fit `out`.
- */
+/* Encode; a column without any value is left out. The checksum covers `key`, so a misplaced value
+ * is caught. E_LIMIT: does not fit `out`, which is as before. */
 MUST_USE enum err chunk_write(const struct chunk_input *in, struct bytes key,
                               struct chunk_scratch *scratch, struct writer *out);
 
@@ -83,8 +85,8 @@ int chunk_column_find(const struct chunk *c, uint8_t id);
 MUST_USE enum err chunk_times(const struct chunk *c, struct chunk_scratch *scratch, int64_t *times);
 
 /* Decode the points of column `index`: its values and their times, in order; both arrays have room
- * for `rows`. Give the decoded times of the chunk in `all_times` (from chunk_times()) so that
- * several columns share the work. E_CORRUPT. */
+ * for `rows`; `times` may be `all_times`. Give the decoded times of the chunk in `all_times` (from
+ * chunk_times()) so that several columns share the work. E_CORRUPT. */
 MUST_USE enum err chunk_points(const struct chunk *c, unsigned index, const int64_t *all_times,
                                struct chunk_scratch *scratch, int64_t *times, double *values,
                                uint32_t *count);

@@ -1,0 +1,265 @@
+#include "codec/chunk.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "codec/bits.h"
+#include "codec/column.h"
+#include "codec/ints.h"
+#include "codec/present.h"
+
+enum {
+    MAGIC_0 = 'H',
+    MAGIC_1 = 'c',
+    VERSION = 1,
+    HEAD_BYTES = 4, /* Magic, version, flags. */
+    CHECKSUM_BYTES = 8,
+    DIRECTORY_BYTES_MAX = 48 + CHUNK_COLUMNS_MAX * 100
+};
+
+/* The checksum ends the chunk, so that it is also the slack behind the last stream. */
+_Static_assert((int)CHECKSUM_BYTES >= (int)BITS_SLACK_BYTES, "decoders stay inside the chunk");
+
+static const uint64_t units[] = {1, NS_PER_US, NS_PER_MS, NS_PER_S};
+enum { UNITS = sizeof units / sizeof units[0] };
+
+enum err chunk_scratch_create(struct chunk_scratch **out)
+{
+    struct chunk_scratch *s = malloc(sizeof *s);
+    if (s == NULL) {
+        return E_NO_MEMORY;
+    }
+    *out = s;
+    return OK;
+}
+
+void chunk_scratch_destroy(struct chunk_scratch *s)
+{
+    free(s);
+}
+
+static inline __attribute__((always_inline)) bool are_multiples(const int64_t *times, uint32_t rows,
+                                                                int64_t unit)
+{
+    for (uint32_t i = 0; i < rows; i++) {
+        if (times[i] % unit != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The coarsest unit that all times are multiples of. */
+static uint8_t find_unit(const int64_t *times, uint32_t rows)
+{
+    return are_multiples(times, rows, NS_PER_S)    ? 3
+           : are_multiples(times, rows, NS_PER_MS) ? 2
+           : are_multiples(times, rows, NS_PER_US) ? 1
+                                                   : 0;
+}
+
+static inline __attribute__((always_inline)) void divide(const int64_t *times, uint32_t rows,
+                                                         uint64_t unit, int64_t *offsets)
+{
+    for (uint32_t i = 0; i < rows; i++) {
+        offsets[i] = (int64_t)(((uint64_t)times[i] - (uint64_t)times[0]) / unit);
+    }
+}
+
+/* Times since the first one, in units. Constants let the compiler multiply instead. */
+static void offsets_of(const struct chunk_input *in, uint8_t unit, int64_t *offsets)
+{
+    switch (unit) {
+    case 0:
+        divide(in->times, in->rows, 1, offsets);
+        break;
+    case 1:
+        divide(in->times, in->rows, NS_PER_US, offsets);
+        break;
+    case 2:
+        divide(in->times, in->rows, NS_PER_MS, offsets);
+        break;
+    default:
+        divide(in->times, in->rows, NS_PER_S, offsets);
+    }
+}
+
+static enum err write_times(const struct chunk_input *in, uint8_t unit, struct writer *directory,
+                            struct writer *body, struct chunk_scratch *s)
+{
+    offsets_of(in, unit, s->q);
+    TRY(ints_write(s->q, in->rows, s, body));
+    TRY(writer_put_varint(directory, in->rows));
+    TRY(writer_put_u8(directory, unit));
+    TRY(writer_put_varint(directory, zigzag(in->times[0] / (int64_t)units[unit])));
+    TRY(writer_put_varint(directory, (uint64_t)s->q[in->rows - 1]));
+    return writer_put_varint(directory, body->size);
+}
+
+static uint64_t checksum_of(struct bytes key, const uint8_t *at, size_t size)
+{
+    return hash_seeded(hash_bytes(key), (struct bytes){at, size});
+}
+
+/* Put head, directory and the body, which stands where the chunk will, in their order. */
+static enum err assemble(const struct writer *directory, const struct writer *body,
+                         struct bytes key, struct writer *out)
+{
+    const uint8_t head[HEAD_BYTES] = {MAGIC_0, MAGIC_1, VERSION, 0};
+    size_t before = sizeof head + directory->size, start = out->size;
+
+    if (out->limit - out->size < before + body->size + CHECKSUM_BYTES) {
+        return E_LIMIT;
+    }
+    memmove(out->at + start + before, body->at, body->size);
+    TRY(writer_put(out, head, sizeof head));
+    TRY(writer_put(out, directory->at, directory->size));
+    out->size += body->size;
+    return writer_put_le64(out, checksum_of(key, out->at + start, out->size - start));
+}
+
+enum err chunk_write(const struct chunk_input *in, struct bytes key, struct chunk_scratch *scratch,
+                     struct writer *out)
+{
+    uint8_t head[48], entries[DIRECTORY_BYTES_MAX];
+    struct writer directory = {head, 0, sizeof head}, rest = {entries, 0, sizeof entries};
+    struct writer body = {out->at + out->size, 0, out->limit - out->size};
+    uint8_t unit = find_unit(in->times, in->rows);
+
+    CHECK(in->rows >= 1 && in->rows <= CHUNK_ROWS_MAX && in->columns <= CHUNK_COLUMNS_MAX);
+    TRY(write_times(in, unit, &directory, &body, scratch));
+    struct column_writer w = {
+        .in = in, .unit_ns = units[unit], .directory = &rest, .body = &body, .scratch = scratch};
+    for (unsigned i = 0; i < in->columns; i++) {
+        CHECK(i == 0 || in->column[i - 1].id < in->column[i].id);
+        TRY(column_write(&w, &in->column[i]));
+    }
+    struct writer all = {entries, 0, sizeof entries};
+    memmove(entries + directory.size + 1, entries, rest.size);
+    TRY(writer_put(&all, directory.at, directory.size));
+    TRY(writer_put_u8(&all, (uint8_t)w.count));
+    all.size += rest.size;
+    return assemble(&all, &body, key, out);
+}
+
+static enum err read_frame(struct bytes key, struct bytes value, struct bytes *inside)
+{
+    uint64_t stored;
+
+    if (value.size < HEAD_BYTES + CHECKSUM_BYTES || value.at[0] != MAGIC_0 ||
+        value.at[1] != MAGIC_1) {
+        return E_CORRUPT;
+    }
+    if (value.at[2] != VERSION) {
+        return E_VERSION;
+    }
+    size_t size = value.size - CHECKSUM_BYTES;
+    memcpy(&stored, value.at + size, sizeof stored);
+    if (stored != checksum_of(key, value.at, size)) {
+        return E_CORRUPT;
+    }
+    if (value.at[3] != 0) {
+        return E_VERSION; /* A flag of a later build. */
+    }
+    *inside = (struct bytes){value.at + HEAD_BYTES, size - HEAD_BYTES};
+    return OK;
+}
+
+/* Rows, unit, span and the size of the times. */
+static enum err read_times(struct bytes *in, struct chunk *c)
+{
+    uint64_t rows, first, span, size, span_ns;
+    uint8_t unit;
+
+    if (bytes_take_varint(in, &rows) != OK || bytes_take_u8(in, &unit) != OK ||
+        bytes_take_varint(in, &first) != OK || bytes_take_varint(in, &span) != OK ||
+        bytes_take_varint(in, &size) != OK) {
+        return E_CORRUPT;
+    }
+    if (rows < 1 || rows > CHUNK_ROWS_MAX || unit >= UNITS || span < rows - 1 ||
+        (rows == 1 && span > 0) ||
+        __builtin_mul_overflow(unzigzag(first), (int64_t)units[unit], &c->first_ns) ||
+        __builtin_mul_overflow(span, units[unit], &span_ns) ||
+        __builtin_add_overflow(c->first_ns, span_ns, &c->last_ns)) {
+        return E_CORRUPT;
+    }
+    c->rows = (uint32_t)rows;
+    c->unit_ns = units[unit];
+    c->times.size = size;
+    return OK;
+}
+
+enum err chunk_read(struct bytes key, struct bytes value, struct chunk *out)
+{
+    struct bytes in;
+    uint8_t columns;
+
+    TRY(read_frame(key, value, &in));
+    TRY(read_times(&in, out));
+    if (bytes_take_u8(&in, &columns) != OK || columns > CHUNK_COLUMNS_MAX) {
+        return E_CORRUPT;
+    }
+    for (out->columns = 0; out->columns < columns;) {
+        TRY(column_read_entry(&in, out));
+    }
+    if (bytes_take(&in, out->times.size, &out->times) != OK) {
+        return E_CORRUPT;
+    }
+    for (unsigned i = 0; i < columns; i++) {
+        TRY(column_read_body(&in, out, i));
+    }
+    return in.size == 0 ? OK : E_CORRUPT;
+}
+
+int chunk_column_find(const struct chunk *c, uint8_t id)
+{
+    for (unsigned i = 0; i < c->columns && c->column[i].id <= id; i++) {
+        if (c->column[i].id == id) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+enum err chunk_times(const struct chunk *c, struct chunk_scratch *scratch, int64_t *times)
+{
+    struct bytes in = c->times;
+    uint64_t span = ((uint64_t)c->last_ns - (uint64_t)c->first_ns) / c->unit_ns;
+
+    TRY(ints_read(&in, c->rows, scratch, times));
+    bool is_good = in.size == 0 && times[0] == 0 && (uint64_t)times[c->rows - 1] == span;
+    for (uint32_t i = 1; i < c->rows; i++) {
+        is_good &= (uint64_t)times[i - 1] < (uint64_t)times[i];
+    }
+    if (!is_good) {
+        return E_CORRUPT;
+    }
+    for (uint32_t i = 0; i < c->rows; i++) {
+        times[i] = (int64_t)((uint64_t)c->first_ns + (uint64_t)times[i] * c->unit_ns);
+    }
+    return OK;
+}
+
+enum err chunk_points(const struct chunk *c, unsigned index, const int64_t *all_times,
+                      struct chunk_scratch *scratch, int64_t *times, double *values,
+                      uint32_t *count)
+{
+    CHECK(index < c->columns);
+    const struct chunk_column *column = &c->column[index];
+    uint32_t present = column->stats.count + column->stats.nan_count;
+
+    if (column->present.size > 0) {
+        TRY(present_read(column->present, c->rows, present, scratch));
+        TRY(column_values(c, index, scratch, values));
+        present_gather(scratch->present, c->rows, all_times, times);
+    } else {
+        TRY(column_values(c, index, scratch, values));
+        if (times != all_times) {
+            memcpy(times, all_times, c->rows * sizeof *times);
+        }
+    }
+    *count = present;
+    return OK;
+}

@@ -1,0 +1,374 @@
+#include "codec/column.h"
+
+#include "base/check.h"
+#include "codec/bits.h"
+#include "codec/ints.h"
+#include "codec/present.h"
+#include "codec/stage.h"
+#include "codec/stats.h"
+
+/* First byte of a directory entry. */
+enum { ID_MASK = 0x3f, PARTIAL_FLAG = 0x40, DOUBLES_FLAG = 0x80 };
+
+/* A reference must look an eighth better on samples before it is tried in full. */
+enum { SAMPLE_WINDOWS = 4, SAMPLE_ROWS = 32, GAIN_OF = 8 };
+
+/* The column at work. */
+struct work {
+    const double *values; /* Gaps closed. */
+    uint32_t count;
+    uint32_t first, last; /* Places, among the values, of the first and last that is not NaN. */
+    bool is_complete;
+    bool is_partial; /* Incomplete, or with NaN. */
+    struct decimal_form form;
+    struct chunk_stats stats; /* Unless they are exact. */
+};
+
+static bool is_exact(const struct decimal_form *form)
+{
+    return form->mode == DECIMAL_SCALED && form->exceptions == 0;
+}
+
+/* The map of `input`, also in s->present, and its values without gaps in s->values. */
+static uint32_t gather(const struct column_writer *w, const struct chunk_input_column *input,
+                       const double **values)
+{
+    struct chunk_scratch *s = w->scratch;
+    uint32_t count = present_copy(input->present, w->in->rows, s->present);
+
+    *values = input->values;
+    if (count < w->in->rows) {
+        present_gather(s->present, w->in->rows, input->values, s->values);
+        *values = s->values;
+    }
+    return count;
+}
+
+/* The presence map, by reference where an earlier column has the same. */
+static enum err write_present(struct column_writer *w, const struct chunk_input_column *input)
+{
+    for (unsigned i = 0; i < w->count; i++) {
+        if (present_equal(w->done[i].input->present, input->present, w->in->rows)) {
+            TRY(writer_put_u8(w->body, PRESENT_SAME));
+            return writer_put_u8(w->body, (uint8_t)i);
+        }
+    }
+    return present_write(w->scratch->present, w->in->rows, w->scratch, w->body);
+}
+
+/* Row of the value at `place`, from the map in s->present. */
+static uint32_t row_of(const struct chunk_scratch *s, uint32_t place)
+{
+    uint32_t i = 0;
+    uint64_t word = s->present[0];
+    uint32_t inside = (uint32_t)__builtin_popcountll(word);
+
+    while (place >= inside) {
+        place -= inside;
+        word = s->present[++i];
+        inside = (uint32_t)__builtin_popcountll(word);
+    }
+    while (place-- > 0) {
+        word &= word - 1;
+    }
+    return i * 64 + (uint32_t)__builtin_ctzll(word);
+}
+
+static enum err write_partial(const struct column_writer *w, const struct work *k,
+                              size_t present_size)
+{
+    const int64_t *times = w->in->times;
+    uint64_t first = (uint64_t)times[row_of(w->scratch, k->first)] - (uint64_t)times[0];
+    uint64_t last = (uint64_t)times[w->in->rows - 1] - (uint64_t)times[row_of(w->scratch, k->last)];
+
+    TRY(writer_put_varint(w->directory, present_size));
+    TRY(writer_put_varint(w->directory, k->count));
+    TRY(writer_put_varint(w->directory, k->stats.nan_count));
+    TRY(writer_put_varint(w->directory, first / w->unit_ns));
+    return writer_put_varint(w->directory, last / w->unit_ns);
+}
+
+/* Bits of `q - other` in a few windows, about, by differences or by size. other may be NULL. */
+static uint64_t sample_cost(const int64_t *q, const int64_t *other, uint32_t count)
+{
+    uint64_t by_delta = 0, by_size = 0;
+
+    for (uint32_t window = 0; window < SAMPLE_WINDOWS; window++) {
+        uint32_t start = (uint32_t)((uint64_t)count * window / SAMPLE_WINDOWS);
+        uint64_t before = (uint64_t)q[start] - (other == NULL ? 0 : (uint64_t)other[start]);
+        for (uint32_t i = start + 1; i < count && i < start + SAMPLE_ROWS; i++) {
+            uint64_t now = (uint64_t)q[i] - (other == NULL ? 0 : (uint64_t)other[i]);
+            by_delta += bits_length(zigzag((int64_t)(now - before)));
+            by_size += bits_length(zigzag((int64_t)now));
+            before = now;
+        }
+    }
+    return other != NULL && by_size < by_delta ? by_size : by_delta;
+}
+
+/* The integers of the earlier column `index` to s->other. */
+static void integers_of(struct column_writer *w, unsigned index)
+{
+    const struct column_done *done = &w->done[index];
+    const double *values;
+    uint32_t count = gather(w, done->input, &values);
+    decimal_integers(values, count, done->form.scale, w->scratch->other);
+}
+
+/* The earlier column that column `k` likely follows best, or -1. */
+static int find_reference(struct column_writer *w, const struct chunk_input_column *input,
+                          const struct work *k)
+{
+    uint64_t best = sample_cost(w->scratch->q, NULL, k->count) * (GAIN_OF - 1) / GAIN_OF;
+    int found = -1;
+
+    for (unsigned i = 0; i < w->count; i++) {
+        const struct column_done *done = &w->done[i];
+        if (!is_exact(&done->form) || done->form.scale != k->form.scale ||
+            !present_equal(done->input->present, input->present, w->in->rows)) {
+            continue;
+        }
+        integers_of(w, i);
+        uint64_t cost = sample_cost(w->scratch->q, w->scratch->other, k->count);
+        if (cost < best) {
+            best = cost;
+            found = (int)i;
+        }
+    }
+    return found;
+}
+
+/* Try the integers as differences to an earlier column; keep what `w->body` got since `start` when
+ * that is not shorter. */
+static enum err try_reference(struct column_writer *w, const struct chunk_input_column *input,
+                              const struct work *k, size_t start)
+{
+    struct chunk_scratch *s = w->scratch;
+    size_t plain_end = w->body->size, plain_size = plain_end - start;
+    int reference = find_reference(w, input, k);
+
+    if (reference < 0) {
+        return OK;
+    }
+    integers_of(w, (unsigned)reference);
+    for (uint32_t i = 0; i < k->count; i++) {
+        s->other[i] = (int64_t)((uint64_t)s->q[i] - (uint64_t)s->other[i]);
+    }
+    const uint8_t head[] = {STAGE_XREF, (uint8_t)reference};
+    enum err e = writer_put(w->body, head, sizeof head);
+    e = e == OK ? ints_write(s->other, k->count, s, w->body) : e;
+    size_t size = w->body->size - plain_end;
+    w->body->size = plain_end;
+    if (e == OK && size < plain_size) {
+        memmove(w->body->at + start, w->body->at + plain_end, size);
+        w->body->size = start + size;
+    }
+    return e == E_LIMIT ? OK : e; /* No room to try: the plain stream stays. */
+}
+
+static enum err write_stream(struct column_writer *w, const struct chunk_input_column *input,
+                             struct work *k)
+{
+    TRY(decimal_write_exceptions(&k->form, k->values, k->count, w->body));
+    TRY(decimal_write_dictionary(&k->form, k->count, w->scratch, w->body));
+    size_t start = w->body->size;
+    TRY(ints_write(w->scratch->q, k->count, w->scratch, w->body));
+    return is_exact(&k->form) && w->count > 0 ? try_reference(w, input, k, start) : OK;
+}
+
+/* The entry, but for the statistics. */
+static enum err write_entry(const struct column_writer *w, uint8_t id, const struct work *k,
+                            size_t present_size, size_t stream_size)
+{
+    unsigned flags = (k->is_partial ? PARTIAL_FLAG : 0U) | (is_exact(&k->form) ? 0U : DOUBLES_FLAG);
+
+    TRY(writer_put_u8(w->directory, (uint8_t)(id | flags)));
+    TRY(writer_put_u8(w->directory, decimal_form_byte(&k->form)));
+    TRY(writer_put_varint(w->directory, stream_size));
+    return k->is_partial ? write_partial(w, k, present_size) : OK;
+}
+
+enum err column_write(struct column_writer *w, const struct chunk_input_column *input)
+{
+    struct chunk_scratch *s = w->scratch;
+    struct work k = {.count = gather(w, input, &k.values)};
+    size_t start = w->body->size;
+
+    CHECK(w->count < CHUNK_COLUMNS_MAX && input->id <= ID_MASK);
+    if (k.count == 0) {
+        return OK;
+    }
+    k.is_complete = k.count == w->in->rows;
+    if (!k.is_complete) {
+        TRY(write_present(w, input));
+    }
+    size_t present_size = w->body->size - start;
+    k.form = decimal_find(k.values, k.count, s);
+    k.last = k.count - 1;
+    if (!is_exact(&k.form)) {
+        k.stats = stats_of_doubles(k.values, k.count, &k.first, &k.last);
+    }
+    k.is_partial = !k.is_complete || k.stats.nan_count > 0;
+    start = w->body->size;
+    /* The stream's size stands before the statistics, which need q before the dictionary. */
+    uint8_t raw[80];
+    struct writer stats = {raw, 0, sizeof raw};
+    TRY(is_exact(&k.form) ? stats_write_exact(s->q, k.count, &stats)
+                          : stats_write_doubles(&k.stats, &stats));
+    TRY(write_stream(w, input, &k));
+    present_copy(input->present, w->in->rows, s->present);
+    TRY(write_entry(w, input->id, &k, present_size, w->body->size - start));
+    TRY(writer_put(w->directory, stats.at, stats.size));
+    w->done[w->count++] = (struct column_done){input, k.form};
+    return OK;
+}
+
+/* An offset of the directory as a time between first_ns and last_ns. */
+static enum err read_offset(struct bytes *in, const struct chunk *c, uint64_t *offset_ns)
+{
+    uint64_t offset, span = (uint64_t)c->last_ns - (uint64_t)c->first_ns;
+
+    if (bytes_take_varint(in, &offset) != OK || offset > span / c->unit_ns) {
+        return E_CORRUPT;
+    }
+    *offset_ns = offset * c->unit_ns;
+    return OK;
+}
+
+static enum err read_partial(struct bytes *in, const struct chunk *c, struct chunk_column *column)
+{
+    uint64_t present_size, count, nan_count, first, last;
+
+    if (bytes_take_varint(in, &present_size) != OK || bytes_take_varint(in, &count) != OK ||
+        bytes_take_varint(in, &nan_count) != OK) {
+        return E_CORRUPT;
+    }
+    TRY(read_offset(in, c, &first));
+    TRY(read_offset(in, c, &last));
+    if (count < 1 || count > c->rows || nan_count > count ||
+        (present_size == 0 && count != c->rows)) {
+        return E_CORRUPT;
+    }
+    column->present.size = present_size;
+    column->stats.count = (uint32_t)(count - nan_count);
+    column->stats.nan_count = (uint32_t)nan_count;
+    column->stats.first_ns = (int64_t)((uint64_t)c->first_ns + first);
+    column->stats.last_ns = (int64_t)((uint64_t)c->last_ns - last);
+    return column->stats.first_ns <= column->stats.last_ns ? OK : E_CORRUPT;
+}
+
+enum err column_read_entry(struct bytes *directory, struct chunk *c)
+{
+    struct chunk_column *column = &c->column[c->columns];
+    struct decimal_form form;
+    uint8_t head, form_byte;
+    uint64_t stream_size;
+
+    if (bytes_take_u8(directory, &head) != OK || bytes_take_u8(directory, &form_byte) != OK ||
+        bytes_take_varint(directory, &stream_size) != OK) {
+        return E_CORRUPT;
+    }
+    *column = (struct chunk_column){
+        .id = head & ID_MASK,
+        .form = form_byte,
+        .stats = {.count = c->rows, .first_ns = c->first_ns, .last_ns = c->last_ns},
+        .stream.size = stream_size};
+    TRY(decimal_form_of(form_byte, &form));
+    if ((head & PARTIAL_FLAG) != 0) {
+        TRY(read_partial(directory, c, column));
+    }
+    bool is_first = c->columns == 0;
+    bool has_exact = (head & DOUBLES_FLAG) == 0;
+    if ((!is_first && column[-1].id >= column->id) || has_exact != is_exact(&form) ||
+        (has_exact && column->stats.nan_count > 0)) {
+        return E_CORRUPT;
+    }
+    TRY(has_exact ? stats_read_exact(directory, form.scale, &column->stats)
+                  : stats_read_doubles(directory, &column->stats));
+    c->columns++;
+    return OK;
+}
+
+enum err column_read_body(struct bytes *body, struct chunk *c, unsigned index)
+{
+    struct chunk_column *column = &c->column[index];
+    struct bytes *present = &column->present;
+
+    if (bytes_take(body, present->size, present) != OK ||
+        bytes_take(body, column->stream.size, &column->stream) != OK) {
+        return E_CORRUPT;
+    }
+    if (present->size > 0 && present->at[0] == PRESENT_SAME) {
+        if (present->size != 2 || present->at[1] >= index ||
+            c->column[present->at[1]].present.size == 0) {
+            return E_CORRUPT;
+        }
+        *present = c->column[present->at[1]].present;
+    }
+    return OK;
+}
+
+static uint32_t values_count(const struct chunk_column *column)
+{
+    return column->stats.count + column->stats.nan_count;
+}
+
+/* Whether column `a` may be differences to the earlier column `b`: same rows, same decimals. */
+static bool may_refer(const struct chunk_column *a, const struct chunk_column *b)
+{
+    struct decimal_form form;
+    return decimal_form_of(b->form, &form) == OK && is_exact(&form) && a->form == b->form &&
+           a->present.size == b->present.size &&
+           (a->present.size == 0 || a->present.at == b->present.at) &&
+           values_count(a) == values_count(b);
+}
+
+/* Take one link of a chain of references off `in`: differences to s->q. */
+static enum err add_link(struct bytes *in, uint32_t count, struct chunk_scratch *s)
+{
+    TRY(ints_read(in, count, s, s->other));
+    for (uint32_t i = 0; i < count; i++) {
+        s->q[i] = (int64_t)((uint64_t)s->q[i] + (uint64_t)s->other[i]);
+    }
+    return in->size == 0 ? OK : E_CORRUPT;
+}
+
+/* The integers of column `index`, whose stream (behind its prefix) is `in`, to s->q. */
+static enum err read_integers(const struct chunk *c, unsigned index, struct bytes in,
+                              struct chunk_scratch *s)
+{
+    const struct chunk_column *column = &c->column[index];
+    uint32_t count = values_count(column);
+
+    if (in.size == 0 || in.at[0] != STAGE_XREF) {
+        TRY(ints_read(&in, count, s, s->q));
+        return in.size == 0 ? OK : E_CORRUPT;
+    }
+    memset(s->q, 0, count * sizeof s->q[0]);
+    while (in.size >= 2 && in.at[0] == STAGE_XREF) {
+        unsigned reference = in.at[1];
+        if (reference >= index || !may_refer(column, &c->column[reference])) {
+            return E_CORRUPT;
+        }
+        in = (struct bytes){in.at + 2, in.size - 2};
+        TRY(add_link(&in, count, s));
+        index = reference;
+        in = c->column[reference].stream;
+    }
+    return add_link(&in, count, s);
+}
+
+enum err column_values(const struct chunk *c, unsigned index, struct chunk_scratch *s,
+                       double *values)
+{
+    const struct chunk_column *column = &c->column[index];
+    struct bytes in = column->stream;
+    struct decimal_form form;
+    struct decimal_prefix prefix;
+    uint32_t count = values_count(column);
+
+    TRY(decimal_form_of(column->form, &form));
+    TRY(decimal_read_prefix(&form, &in, count, s, &prefix));
+    TRY(read_integers(c, index, in, s));
+    return decimal_restore(&form, &prefix, count, s, values);
+}
