@@ -1,0 +1,175 @@
+#!/usr/bin/python3
+"""Publish numbered values, kill -9 hejnald at random moments, compare what was acknowledged with what
+is stored: `tests/integration/crash.py --kills 100 [--seed N]`. 0 lost and 0 duplicates, or exit 1."""
+
+import argparse
+import random
+import socket
+import struct
+import sys
+import threading
+import time
+
+from harness import Server
+
+CLIENTS = 4
+WINDOW = 200
+
+
+def connect_packet(client_id, clean):
+    body = b"\x00\x04MQTT\x04" + bytes([2 if clean else 0]) + b"\x00\x3c" + struct.pack(">H", len(client_id)) + client_id
+    return b"\x10" + bytes([len(body)]) + body
+
+
+def publish_packet(topic, packet_id, payload, dup=False):
+    body = struct.pack(">H", len(topic)) + topic + struct.pack(">H", packet_id) + payload
+    assert len(body) < 128
+    return bytes([0x3A if dup else 0x32, len(body)]) + body
+
+
+class Raw:
+    """The smallest MQTT 3.1.1 client: what is on the wire is exactly what the test means."""
+
+    def __init__(self, port, client_id, clean=False):
+        self.socket = socket.create_connection(("127.0.0.1", port), 10)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.sendall(connect_packet(client_id, clean))
+        self.buffer = b""
+        assert self.packet()[0] == 0x20
+
+    def packet(self):
+        """One packet (all here are short) as (first byte, body)."""
+        while len(self.buffer) < 2 or len(self.buffer) < 2 + self.buffer[1]:
+            more = self.socket.recv(65536)
+            if not more:
+                raise ConnectionError("closed")
+            self.buffer += more
+        size = 2 + self.buffer[1]
+        packet, self.buffer = self.buffer[:size], self.buffer[size:]
+        return packet[0], packet[2:]
+
+    def pubacks(self):
+        """At least one packet id that was acknowledged; all that are here."""
+        ids = []
+        while not ids or (len(self.buffer) >= 4):
+            kind, body = self.packet()
+            if kind == 0x40:
+                ids.append(struct.unpack(">H", body[:2])[0])
+        return ids
+
+    def close(self):
+        self.socket.close()
+
+
+class Publisher(threading.Thread):
+    """Publishes 1, 2, 3 ... with a window; resends what is not acknowledged after each crash."""
+
+    def __init__(self, server, index):
+        super().__init__(daemon=True)
+        self.server, self.index = server, index
+        self.topic = f"crash/{index}".encode()
+        self.next, self.acked, self.open, self.stopping = 1, set(), {}, False
+
+    def payload(self, number):
+        return b'{"ts":%d,"v":%d}' % (1_700_000_000_000 + number * 10, number)
+
+    def run(self):
+        while not self.stopping:
+            try:
+                self.session()
+            except (OSError, ConnectionError, AssertionError):
+                time.sleep(0.02)
+
+    def session(self):
+        raw = Raw(self.server.mqtt_port, b"crash-%d" % self.index)
+        raw.socket.settimeout(5)
+        for packet_id, number in self.open.items():
+            raw.socket.sendall(publish_packet(self.topic, packet_id, self.payload(number), dup=True))
+        while not (self.stopping and not self.open):
+            batch = b""
+            while len(self.open) < WINDOW and not self.stopping:
+                packet_id = self.next % 60000 + 1
+                self.open[packet_id] = self.next
+                batch += publish_packet(self.topic, packet_id, self.payload(self.next))
+                self.next += 1
+            raw.socket.sendall(batch)
+            for packet_id in raw.pubacks():
+                self.acked.add(self.open.pop(packet_id))
+        raw.close()
+
+
+def verify(server, publishers):
+    lost = duplicates = wrong = 0
+    found = server.points("crash/+")
+    for p in publishers:
+        points = found.get(p.topic.decode(), [])
+        numbers = [int(v) for _, v in points]
+        lost += len(p.acked - set(numbers))
+        duplicates += len(numbers) - len(set(numbers))
+        wrong += sum(t != (1_700_000_000_000 + n * 10) * 1_000_000 for (t, _), n in zip(points, numbers))
+    return lost, duplicates, wrong
+
+
+def numbered(kills, seed, quiet=True, options=("--loops", "2")):
+    rng = random.Random(seed)
+    server = Server(*options).start()
+    publishers = [Publisher(server, i) for i in range(CLIENTS)]
+    for p in publishers:
+        p.start()
+    checkpoints = 0
+    for kill in range(kills):
+        time.sleep(rng.uniform(0.05, 0.6))
+        if rng.random() < 0.3:  # Let some kills hit a checkpoint.
+            threading.Thread(target=lambda: server.run("admin", "checkpoint", check=False), daemon=True).start()
+            checkpoints += 1
+            time.sleep(rng.uniform(0, 0.05))
+        server.kill()
+        server.start()
+        if not quiet and kill % 10 == 9:
+            acked = sum(len(p.acked) for p in publishers)
+            print(f"{kill + 1} kills, {acked} acknowledged", file=sys.stderr)
+    for p in publishers:
+        p.stopping = True
+    for p in publishers:
+        p.join(30)
+    lost, duplicates, wrong = verify(server, publishers)
+    acked = sum(len(p.acked) for p in publishers)
+    server.restart()
+    again = verify(server, publishers)
+    server.__exit__(None, None, None)
+    print(f"{kills} kills ({checkpoints} near a checkpoint), {acked} messages acknowledged: "
+          f"{lost} lost, {duplicates} duplicates, {wrong} with a wrong time")
+    assert acked > 0 and (lost, duplicates, wrong) == (0, 0, 0) and again == (0, 0, 0), again
+
+
+def redelivery():
+    """A PUBLISH without a time, sent again after a crash, is the same point; a new one is not."""
+    with Server() as server:
+        raw = Raw(server.mqtt_port, b"forgetful")
+        raw.socket.sendall(publish_packet(b"again/x", 7, b"4.5"))
+        assert raw.pubacks() == [7]
+        server.kill()
+        server.start()
+        raw = Raw(server.mqtt_port, b"forgetful")
+        raw.socket.sendall(publish_packet(b"again/x", 7, b"4.5", dup=True))
+        assert raw.pubacks() == [7]
+        assert len(server.points("again/x")["again/x"]) == 1
+        # A copy with DUP set that never came before is stored: the flag proves nothing.
+        raw.socket.sendall(publish_packet(b"again/x", 8, b"4.5", dup=True))
+        assert raw.pubacks() == [8]
+        # The same reading under the same id, DUP clear, after its acknowledgement: a new reading.
+        raw.socket.sendall(publish_packet(b"again/x", 7, b"4.5"))
+        assert raw.pubacks() == [7]
+        assert len(server.points("again/x")["again/x"]) == 3
+        server.kill()
+        server.start()
+        assert len(server.points("again/x")["again/x"]) == 3
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    redelivery()
+    numbered(arguments.kills, arguments.seed, quiet=False)
