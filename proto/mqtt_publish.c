@@ -40,33 +40,40 @@ static bool has_good_flags(const struct mqtt_packet *p, uint8_t version)
     return qos != 3 && !is_pointless && !(p->padded && version == MQTT_V5);
 }
 
+/* Plain pointers instead of struct bytes: copying the body's view as a whole, just after it was
+ * written in halves, stalls the processor for longer than all the rest takes. */
 enum err mqtt_publish_read(const struct mqtt_packet *p, uint8_t version, struct mqtt_publish *out,
                            uint8_t *reason)
 {
-    struct bytes rest = p->body, topic;
-    uint16_t packet_id = 0;
+    const uint8_t *at = p->body.at, *end = at + p->body.size;
     uint8_t qos = p->flags >> 1 & 3;
+    size_t id_size = qos > 0 ? 2 : 0;
+    size_t topic_size = p->body.size < 2 ? SIZE_MAX / 2 : (size_t)(at[0] << 8 | at[1]);
+    uint16_t packet_id = 0;
 
-    if (!has_good_flags(p, version)) {
+    if (!has_good_flags(p, version) || p->body.size < 2 + topic_size + id_size) {
         return mqtt_wire_refuse(MQTT_MALFORMED, reason);
     }
-    TRY(mqtt_wire_take_binary(&rest, &topic, reason));
+    const struct bytes topic = {at + 2, topic_size};
+    at += 2 + topic_size + id_size;
     if (qos > 0) {
-        TRY(mqtt_wire_take_id(&rest, &packet_id, reason));
+        packet_id = (uint16_t)(at[-2] << 8 | at[-1]);
+        if (packet_id == 0) {
+            return mqtt_wire_refuse(MQTT_PROTOCOL_ERROR, reason); /* [MQTT-2.2.1-3] */
+        }
     }
-    if (version == MQTT_V5 && (rest.size == 0 || rest.at[0] != 0 || topic.size == 0)) {
+    if (version == MQTT_V5 && (at == end || at[0] != 0 || topic_size == 0)) {
+        struct bytes rest = {at, (size_t)(end - at)};
         TRY(read_properties(&rest, topic, out, reason));
+        at = rest.at;
     } else {
         TRY(mqtt_wire_check_topic(topic, reason));
-        if (version == MQTT_V5) { /* An empty list: one zero byte. */
-            rest.at++;
-            rest.size--;
-        }
+        at += version == MQTT_V5; /* An empty list is one zero byte. */
         out->properties.seen = 0;
         out->properties.raw = (struct bytes){NULL, 0};
     }
     out->topic = topic;
-    out->payload = rest;
+    out->payload = (struct bytes){at, (size_t)(end - at)};
     out->packet_id = packet_id;
     out->qos = qos;
     out->retain = (p->flags & 1) != 0;
