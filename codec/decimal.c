@@ -227,7 +227,7 @@ static struct decimal_form take_bits(const double *values, uint32_t count, int64
 
 struct decimal_form decimal_find(const double *values, uint32_t count, struct chunk_scratch *s)
 {
-    double sample[SAMPLE_MAX];
+    double sample[SAMPLE_MAX] = {0};
     uint32_t stride = count < SAMPLE_MAX ? 1 : count / SAMPLE_MAX, taken = 0;
 
     for (uint32_t i = 0; i < count && taken < SAMPLE_MAX; i += stride) {

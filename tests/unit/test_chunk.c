@@ -100,7 +100,7 @@ static void check_stats(const struct chunk_stats *stats, const struct chunk_inpu
                         const struct chunk_input_column *c)
 {
     uint32_t count = 0, nan_count = 0, first = 0, last = 0;
-    double min = INFINITY, max = -(double)INFINITY;
+    double min = (double)INFINITY, max = -(double)INFINITY;
     long double sum = 0, magnitude = 0;
 
     for (uint32_t row = 0; row < in->rows; row++) {
@@ -116,7 +116,7 @@ static void check_stats(const struct chunk_stats *stats, const struct chunk_inpu
         last = row;
         min = value < min ? value : min;
         max = value > max ? value : max;
-        sum += value;
+        sum += (long double)value;
         magnitude += fabsl((long double)value);
     }
     assert_int_equal(stats->count, count);
@@ -126,7 +126,7 @@ static void check_stats(const struct chunk_stats *stats, const struct chunk_inpu
         assert_true(stats->first == c->values[first] && stats->last == c->values[last]);
         assert_true(stats->first_ns == in->times[first] && stats->last_ns == in->times[last]);
         assert_true(!isfinite((double)magnitude) || same_number(stats->sum, (double)sum) ||
-                    fabsl(stats->sum - sum) <= magnitude * 1e-15L);
+                    fabsl((long double)stats->sum - sum) <= magnitude * 1e-15L);
     }
 }
 
