@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/hash.h"
+#include "proto/frame_arena.h"
 
 enum err frame_take(struct bytes *in, size_t bytes_max, struct bytes *body)
 {
@@ -21,32 +22,28 @@ enum err frame_take(struct bytes *in, size_t bytes_max, struct bytes *body)
 
 enum err frame_request_read(struct bytes body, frame_request **out)
 {
-    frame_request *r = hejnal__v1__request__unpack(NULL, body.size, body.at);
-    if (r == NULL) {
-        return E_MALFORMED; /* Or no memory for it: the peer's message is refused either way. */
-    }
-    *out = r;
+    void *message;
+    TRY(frame_arena_unpack(&hejnal__v1__request__descriptor, body, &message));
+    *out = message;
     return OK;
 }
 
 enum err frame_response_read(struct bytes body, frame_response **out)
 {
-    frame_response *r = hejnal__v1__response__unpack(NULL, body.size, body.at);
-    if (r == NULL) {
-        return E_MALFORMED;
-    }
-    *out = r;
+    void *message;
+    TRY(frame_arena_unpack(&hejnal__v1__response__descriptor, body, &message));
+    *out = message;
     return OK;
 }
 
 void frame_request_free(frame_request *r)
 {
-    hejnal__v1__request__free_unpacked(r, NULL);
+    frame_arena_free(r);
 }
 
 void frame_response_free(frame_response *r)
 {
-    hejnal__v1__response__free_unpacked(r, NULL);
+    frame_arena_free(r);
 }
 
 size_t frame_request_size(const frame_request *r)
@@ -79,6 +76,37 @@ enum err frame_request_write(struct writer *w, const frame_request *r)
 enum err frame_response_write(struct writer *w, const frame_response *r)
 {
     return frame_write(w, &r->base);
+}
+
+enum err frame_begin(struct writer *w, size_t *start)
+{
+    size_t at = w->size;
+    TRY(writer_put_le32(w, 0));
+    *start = at;
+    return OK;
+}
+
+enum err frame_part(struct writer *w, const frame_response *part)
+{
+    if (w->limit - w->size < protobuf_c_message_get_packed_size(&part->base)) {
+        return E_LIMIT;
+    }
+    w->size += protobuf_c_message_pack(&part->base, w->at + w->size);
+    return OK;
+}
+
+size_t frame_part_size(const frame_response *part)
+{
+    return protobuf_c_message_get_packed_size(&part->base);
+}
+
+struct bytes frame_end(struct writer *w, size_t start)
+{
+    size_t size = w->size - start - FRAME_LENGTH_BYTES;
+    CHECK(size <= FRAME_BYTES_MAX);
+    uint32_t length = (uint32_t)size;
+    memcpy(w->at + start, &length, sizeof length);
+    return (struct bytes){w->at + start + FRAME_LENGTH_BYTES, size};
 }
 
 uint64_t frame_checksum(uint64_t before, struct bytes body)
