@@ -17,7 +17,7 @@
 #include "broker/letter.h"
 
 enum { LOOP_READ = 1, LOOP_WRITE = 2 };
-enum { LOOP_HOOKS_MAX = 4, LOOPS_MAX = 64 };
+enum { LOOP_HOOKS_MAX = 8, LOOPS_MAX = 64 };
 
 struct loop;
 
