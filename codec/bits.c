@@ -1,41 +1,26 @@
 #include "codec/bits.h"
 
-#include <string.h>
-
 #include "base/check.h"
 
 enum { GROUP = 8 };
 
 void bits_pack(const uint64_t *values, uint32_t count, unsigned width, uint8_t *to)
 {
-    uint64_t mask = bits_mask(width), word = 0;
-    unsigned used = 0;
+    uint64_t mask = bits_mask(width);
+    struct bits_writer w = {.to = to};
 
     CHECK(width <= BITS_WIDTH_MAX);
-    if (width == 0) {
-        return;
-    }
     for (uint32_t i = 0; i < count; i++) {
-        uint64_t value = values[i] & mask;
-        word |= value << used;
-        used += width;
-        if (used >= 64) {
-            memcpy(to, &word, sizeof word);
-            to += sizeof word;
-            used -= 64;
-            word = used == 0 ? 0 : value >> (width - used);
-        }
+        bits_put(&w, values[i] & mask, width);
     }
-    memcpy(to, &word, (used + 7) / 8);
+    bits_flush(&w);
 }
 
 /* The value at `bit` of `from`; a ninth byte is needed only above 57 bits. */
 static inline __attribute__((always_inline)) uint64_t field(const uint8_t *from, size_t bit,
                                                             unsigned width)
 {
-    uint64_t low;
-    memcpy(&low, from + bit / 8, sizeof low);
-    low >>= bit % 8;
+    uint64_t low = bits_peek(from, bit);
     if (width > 57 && bit % 8 > 0) {
         low |= (uint64_t)from[bit / 8 + 8] << (64 - bit % 8);
     }

@@ -27,7 +27,7 @@ enum { UNITS = sizeof units / sizeof units[0] };
 
 enum err chunk_scratch_create(struct chunk_scratch **out)
 {
-    struct chunk_scratch *s = malloc(sizeof *s);
+    struct chunk_scratch *s = calloc(1, sizeof *s);
     if (s == NULL) {
         return E_NO_MEMORY;
     }
@@ -129,6 +129,7 @@ enum err chunk_write(const struct chunk_input *in, struct bytes key, struct chun
     uint8_t unit = find_unit(in->times, in->rows);
 
     CHECK(in->rows >= 1 && in->rows <= CHUNK_ROWS_MAX && in->columns <= CHUNK_COLUMNS_MAX);
+    scratch->is_dense = in->dense;
     TRY(write_times(in, unit, &directory, &body, scratch));
     struct column_writer w = {
         .in = in, .unit_ns = units[unit], .directory = &rest, .body = &body, .scratch = scratch};

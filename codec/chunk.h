@@ -34,6 +34,7 @@ struct chunk_input {
     const int64_t *times; /* Strictly increasing, nanoseconds. */
     unsigned columns;     /* 1..CHUNK_COLUMNS_MAX. */
     const struct chunk_input_column *column;
+    bool dense; /* 10-18 % smaller for twice the time: for chunks that are sealed. */
 };
 
 /* What a column says of itself without being decoded. NaN values are counted apart and take no part

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "codec/patch.h"
 #include "codec/stage.h"
+#include "codec/tans.h"
 
 enum {
     RUNS_SHARE = 4,      /* Runs are looked at when there are fewer than a quarter of the values. */
@@ -90,7 +91,9 @@ static enum err write_residuals(const struct stage *stage, const int64_t *values
         TRY(put_zigzag(out, stage->step));
     }
     stage_split(stage, values, count, s->z);
-    return patch_write(s->z, count - stage_skips(stage->kind), stage->width, out);
+    uint32_t residuals = count - stage_skips(stage->kind);
+    return stage->pack == PACK_TANS ? tans_write(residuals, s, out)
+                                    : patch_write(s->z, residuals, stage->width, out);
 }
 
 /* A stream without divisor and runs: what a run stream is made of. */
@@ -102,7 +105,7 @@ static enum err write_plain(const int64_t *values, uint32_t count, struct chunk_
     if (l.is_linear) {
         return write_linear(&l, values[0], out);
     }
-    struct stage stage = stage_choose(values, count);
+    struct stage stage = stage_choose(values, count, s);
     TRY(put_tag(out, stage.kind, stage.pack, false));
     return write_residuals(&stage, values, count, s, out);
 }
@@ -149,7 +152,7 @@ enum err ints_write(const int64_t *values, uint32_t count, struct chunk_scratch 
         }
         small = s->reduced;
     }
-    struct stage stage = stage_choose(small, count);
+    struct stage stage = stage_choose(small, count, s);
     bool has_runs = are_runs_better(&l, divisor, count, stage.cost);
     TRY(put_tag(out, has_runs ? STAGE_RLE : stage.kind, has_runs ? PACK_PATCH : stage.pack,
                 divisor > 1));
@@ -227,10 +230,11 @@ static enum err read_residuals(struct bytes *in, const struct head *head, uint32
     if (stage_has_step(stage.kind)) {
         TRY(take_zigzag(in, &stage.step));
     }
-    if (count < skips || head->pack != PACK_PATCH) {
+    if (count < skips || head->pack > PACK_TANS) {
         return E_CORRUPT;
     }
-    TRY(patch_read(in, count - skips, s->z));
+    TRY(head->pack == PACK_TANS ? tans_read(in, count - skips, s)
+                                : patch_read(in, count - skips, s->z));
     if (count > 0) {
         stage_join(&stage, head->divisor, head->base, s->z, count, values);
     }

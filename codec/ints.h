@@ -12,8 +12,9 @@
 /* Tag byte: stage in bits 0-3, packing in 4-5, bit 6: divisor and base follow. */
 enum { INTS_STAGE_MASK = 0x0f, INTS_PACK_SHIFT = 4, INTS_PACK_MASK = 0x03, INTS_DIVISOR_FLAG = 64 };
 
-/* Append `count` (1..CHUNK_ROWS_MAX) values. `values` may be any array of the scratch but those of
- * ints. E_LIMIT: no room in `out`, which may then hold a part of the stream. */
+/* Append `count` (1..CHUNK_ROWS_MAX) values; s->is_dense allows tANS. `values` may be any array of
+ * the scratch but those of ints. E_LIMIT: no room in `out`, which may then hold a part of the
+ * stream. */
 MUST_USE enum err ints_write(const int64_t *values, uint32_t count, struct chunk_scratch *s,
                              struct writer *out);
 

@@ -3,10 +3,12 @@
 #include "base/bytes.h"
 #include "base/check.h"
 #include "codec/patch.h"
+#include "codec/tans.h"
 
 enum {
     STEP_MIN = 8, /* Below it a trend saves less than it costs to look for. */
-    TREND_ROWS_MIN = 16
+    TREND_ROWS_MIN = 16,
+    STAGES_MAX = 5
 };
 
 uint32_t stage_skips(enum stage_kind kind)
@@ -32,15 +34,23 @@ static uint64_t parameter_cost(int64_t value)
     return bits == 0 ? 8 : (bits + 6) / 7 * 8;
 }
 
-static void consider(struct stage *best, struct stage candidate,
+/* Stages that may be chosen, each with its best width. */
+struct choice {
+    struct stage stage[STAGES_MAX];
+    unsigned count, best;
+};
+
+static void consider(struct choice *c, struct stage candidate,
                      const struct patch_histogram *lengths, uint32_t residuals)
 {
+    CHECK(c->count < STAGES_MAX);
     candidate.cost = patch_cost(lengths, residuals, &candidate.width) +
                      parameter_cost(candidate.first) +
                      (stage_has_step(candidate.kind) ? parameter_cost(candidate.step) : 0);
-    if (best->cost == 0 || candidate.cost < best->cost) {
-        *best = candidate;
+    if (candidate.cost < c->stage[c->best].cost) {
+        c->best = c->count;
     }
+    c->stage[c->count++] = candidate;
 }
 
 static int64_t least(const int64_t *values, uint32_t count, int64_t step)
@@ -53,7 +63,7 @@ static int64_t least(const int64_t *values, uint32_t count, int64_t step)
     return min;
 }
 
-static void consider_flat(struct stage *best, const int64_t *values, uint32_t count)
+static void consider_flat(struct choice *c, const int64_t *values, uint32_t count)
 {
     struct patch_histogram range = {{0}}, delta = {{0}}, dod = {{0}};
     int64_t min = least(values, count, 0), before = minus(values[1], values[0]);
@@ -68,15 +78,15 @@ static void consider_flat(struct stage *best, const int64_t *values, uint32_t co
         patch_histogram_add(&dod, zigzag(minus(now, before)));
         before = now;
     }
-    consider(best, (struct stage){.kind = STAGE_FOR, .first = min}, &range, count);
-    consider(best, (struct stage){.kind = STAGE_DELTA, .first = values[0]}, &delta, count - 1);
+    consider(c, (struct stage){.kind = STAGE_FOR, .first = min}, &range, count);
+    consider(c, (struct stage){.kind = STAGE_DELTA, .first = values[0]}, &delta, count - 1);
     consider(
-        best,
+        c,
         (struct stage){.kind = STAGE_DOD, .first = values[0], .step = minus(values[1], values[0])},
         &dod, count - 2);
 }
 
-static void consider_steps(struct stage *best, const int64_t *values, uint32_t count)
+static void consider_steps(struct choice *c, const int64_t *values, uint32_t count)
 {
     struct patch_histogram trend = {{0}}, drift = {{0}};
     int64_t rise = minus(values[count - 1], values[0]), step = rise / (int64_t)(count - 1);
@@ -91,19 +101,42 @@ static void consider_steps(struct stage *best, const int64_t *values, uint32_t c
         patch_histogram_add(&trend, (uint64_t)minus(values[i], line));
         patch_histogram_add(&drift, zigzag(minus(minus(values[i], values[i - 1]), step)));
     }
-    consider(best, (struct stage){.kind = STAGE_TREND, .first = min, .step = step}, &trend, count);
-    consider(best, (struct stage){.kind = STAGE_DRIFT, .first = values[0], .step = step}, &drift,
+    consider(c, (struct stage){.kind = STAGE_TREND, .first = min, .step = step}, &trend, count);
+    consider(c, (struct stage){.kind = STAGE_DRIFT, .first = values[0], .step = step}, &drift,
              count - 1);
 }
 
-struct stage stage_choose(const int64_t *values, uint32_t count)
+/* Whether tANS makes one of the stages cheaper than the best patched one. */
+static struct stage choose_dense(const struct choice *c, const int64_t *values, uint32_t count,
+                                 struct chunk_scratch *s)
 {
-    struct stage best = {.cost = 0};
+    struct stage best = c->stage[c->best];
+    uint64_t hopeless = best.cost * 3 / 2;
+
+    for (unsigned i = 0; i < c->count; i++) {
+        struct stage stage = c->stage[i];
+        uint32_t residuals = count - stage_skips(stage.kind);
+        if (stage.cost > hopeless || residuals < TANS_COUNT_MIN) {
+            continue;
+        }
+        stage_split(&stage, values, count, s->z);
+        stage.pack = PACK_TANS;
+        stage.cost = tans_cost(s->z, residuals) + parameter_cost(stage.first) +
+                     (stage_has_step(stage.kind) ? parameter_cost(stage.step) : 0);
+        best = stage.cost < best.cost ? stage : best;
+    }
+    return best;
+}
+
+struct stage stage_choose(const int64_t *values, uint32_t count, struct chunk_scratch *s)
+{
+    struct choice c = {.count = 0};
 
     CHECK(count >= 3);
-    consider_flat(&best, values, count);
-    consider_steps(&best, values, count);
-    return best;
+    c.stage[0].cost = UINT64_MAX;
+    consider_flat(&c, values, count);
+    consider_steps(&c, values, count);
+    return s->is_dense ? choose_dense(&c, values, count, s) : c.stage[c.best];
 }
 
 void stage_split(const struct stage *stage, const int64_t *values, uint32_t count, uint64_t *z)

@@ -8,7 +8,7 @@
  * first
  *
  * All sums wrap modulo 2^64, so every stage is exact for every input. The choice compares costs
- * from histograms of bit lengths; nothing is encoded twice. */
+ * from histograms; nothing is encoded twice. */
 
 #ifndef CODEC_STAGE_H
 #define CODEC_STAGE_H
@@ -48,8 +48,9 @@ uint32_t stage_skips(enum stage_kind kind);
 /* Whether `kind` has a `step`. */
 bool stage_has_step(enum stage_kind kind);
 
-/* The cheapest of the stages above for `count` >= 3 values that are neither constant nor linear. */
-struct stage stage_choose(const int64_t *values, uint32_t count);
+/* The cheapest of the stages above for `count` >= 3 values that are neither constant nor linear;
+ * with s->is_dense also of the packings. Uses s->z. */
+struct stage stage_choose(const int64_t *values, uint32_t count, struct chunk_scratch *s);
 
 /* Residuals of `values`; there are count - stage_skips() of them. */
 void stage_split(const struct stage *stage, const int64_t *values, uint32_t count, uint64_t *z);

@@ -60,8 +60,11 @@ static const uint64_t *random_map(struct rng *r, unsigned index, uint32_t rows)
 
 static struct chunk_input random_input(struct rng *r, uint32_t rows)
 {
-    struct chunk_input in = {
-        .rows = rows, .times = times, .columns = 1 + rng_below(r, COLUMNS), .column = column};
+    struct chunk_input in = {.rows = rows,
+                             .times = times,
+                             .columns = 1 + rng_below(r, COLUMNS),
+                             .column = column,
+                             .dense = rng_below(r, 2) > 0};
     uint8_t id = (uint8_t)rng_below(r, 50);
 
     streams_times(r, rng_below(r, STREAMS_TIME_KINDS), times, rows);

@@ -26,6 +26,7 @@ static int tear_down(void **state)
 
 static size_t round_trip(uint32_t count)
 {
+    scratch->is_dense = !scratch->is_dense; /* Both ways, again and again. */
     struct writer out = {buffer, 0, BUFFER - BITS_SLACK_BYTES};
 
     assert_ok(ints_write(values, count, scratch, &out));
