@@ -31,6 +31,10 @@ struct number number_of(double value);
  * E_MALFORMED: not a number by that grammar. E_LIMIT: beyond the range of a double. */
 MUST_USE enum err number_read(struct bytes text, struct number *out);
 
+/* Cut a number off the start of `in`, as number_read() does with all of a text. `in` is untouched
+ * on failure. */
+MUST_USE enum err number_take(struct bytes *in, struct number *out);
+
 /* Write the shortest text that reads back as the same double, without exponent where |value| is
  * between 1e-6 and 1e17 ("31.5", "-0", "1e300", "NaN", "Infinity"). Returns its length; no 0 byte
  * is added. `to` has room for NUMBER_TEXT_BYTES_MAX. */

@@ -13,9 +13,10 @@
 
 enum { TIMESTAMP_TEXT_BYTES_MAX = 40 };
 
+/* Nothing is lost: RFC 3339 has as many fraction digits (0, 3, 6, 9) as the time needs, and a unix
+ * time that is not whole in its unit has a fraction too (1700000000.5). */
 enum timestamp_format {
-    TIMESTAMP_RFC3339, /* 2026-11-23T05:16:51Z, with as many fraction digits (0, 3, 6, 9) as needed
-                        */
+    TIMESTAMP_RFC3339, /* 2026-11-23T05:16:51Z */
     TIMESTAMP_S,
     TIMESTAMP_MS,
     TIMESTAMP_US,
@@ -32,8 +33,13 @@ MUST_USE enum err timestamp_read_rfc3339(struct bytes text, int64_t *time_ns);
 struct number;
 MUST_USE enum err timestamp_read_number(const struct number *number, int64_t *time_ns);
 
+/* The same from a JSON number's text, to the nanosecond where the text tells it: 19 digits do not
+ * fit a double. E_MALFORMED: not a number. */
+MUST_USE enum err timestamp_read_unix(struct bytes text, int64_t *time_ns);
+
 /* What the command line takes: RFC 3339, `2026-11-23` (midnight UTC), `now`, `-6h` or `+15m` from
- * `now_ns` (units ns us ms s m h d w), a unix time in s, ms, us or ns. E_MALFORMED, E_LIMIT. */
+ * `now_ns` (units ns us ms s m h d w), a unix time in s, ms, us or ns (below 1e8: seconds).
+ * E_MALFORMED, E_LIMIT. */
 MUST_USE enum err timestamp_read_human(struct bytes text, int64_t now_ns, int64_t *time_ns);
 
 /* `5m`, `1h`, `1d`, `90s`: a length > 0 with one of the units above. E_MALFORMED, E_LIMIT. */
