@@ -1,5 +1,6 @@
 #include "base/thread.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 
@@ -76,6 +77,12 @@ void signal_fini(struct signal *s)
 void signal_wait(struct signal *s, struct lock *l)
 {
     CHECK(pthread_cond_wait(&s->cond, &l->mutex) == 0);
+}
+
+void signal_wait_until(struct signal *s, struct lock *l, const struct timespec *until)
+{
+    int result = pthread_cond_timedwait(&s->cond, &l->mutex, until);
+    CHECK(result == 0 || result == ETIMEDOUT);
 }
 
 void signal_wake(struct signal *s)

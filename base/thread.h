@@ -38,6 +38,9 @@ void signal_init(struct signal *s);
 void signal_fini(struct signal *s);
 /* Wait with `l` taken; may wake for no reason. */
 void signal_wait(struct signal *s, struct lock *l);
+/* As signal_wait(), at most until a wall-clock time. */
+struct timespec;
+void signal_wait_until(struct signal *s, struct lock *l, const struct timespec *until);
 void signal_wake(struct signal *s);
 void signal_wake_all(struct signal *s);
 

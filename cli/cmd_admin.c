@@ -1,0 +1,41 @@
+#include <string.h>
+
+#include "cli/command.h"
+#include "cli/options.h"
+#include "cli/server.h"
+
+int cmd_admin(int argc, char **argv)
+{
+    const char *address = SERVER_DEFAULT;
+    struct hejnal *h;
+    const struct option_row rows[] = {SERVER_OPTION(&address)};
+    struct options o = {
+        "admin",
+        "checkpoint",
+        "Do it now, and return when it is done. checkpoint: move what is only in the "
+        "journal\ninto partitions.",
+        "  hejnal admin checkpoint\n",
+        rows,
+        1,
+        1,
+        1,
+        0,
+        {NULL}};
+    enum err e = options_read(&o, argc, argv);
+    if (e != OK) {
+        return e == E_END ? EXIT_DONE : EXIT_USAGE;
+    }
+    if (strcmp(o.positional[0], "checkpoint") != 0) {
+        return command_fail(EXIT_USAGE, "admin", "unknown '%s'; it takes checkpoint",
+                            o.positional[0]);
+    }
+    int code = server_connect("admin", address, &h);
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    hejnal_set_timeout(h, -1);
+    enum hejnal_result result = hejnal_checkpoint(h);
+    code = result == HEJNAL_OK ? EXIT_DONE : server_fail("admin", h, result);
+    hejnal_close(h);
+    return code;
+}

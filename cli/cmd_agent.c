@@ -1,0 +1,109 @@
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "cli/command.h"
+#include "cli/device.h"
+#include "cli/machine.h"
+#include "cli/options.h"
+
+enum { TOPIC_BYTES_MAX = 512, HOST_BYTES_MAX = 64 };
+
+struct agent {
+    const char *address, *topic;
+    int64_t every_ns, count;
+    struct device *device;
+    struct machine *machine;
+};
+
+static volatile bool stop;
+
+static void on_signal(int number)
+{
+    (void)number;
+    stop = true;
+}
+
+static enum err publish_all(struct agent *a)
+{
+    char topic[TOPIC_BYTES_MAX];
+    const char *below;
+    struct bytes payload;
+    machine_look(a->machine, clock_wall_ns());
+    while (machine_next(a->machine, &below, &payload) == OK) {
+        (void)snprintf(topic, sizeof topic, "%s/%s", a->topic, below);
+        TRY(device_publish(a->device, topic, payload, 1, false));
+    }
+    return OK;
+}
+
+static enum err run(struct agent *a)
+{
+    struct timespec pause = {a->every_ns / NS_PER_S, a->every_ns % NS_PER_S};
+    enum err e = publish_all(a);
+    for (int64_t i = 1; e == OK && !stop && (a->count == 0 || i < a->count); i++) {
+        (void)nanosleep(&pause, NULL);
+        e = stop ? OK : publish_all(a);
+    }
+    return e == OK ? device_drain(a->device) : e;
+}
+
+/* The host's name as a topic level. */
+static void default_topic(char to[TOPIC_BYTES_MAX])
+{
+    char host[HOST_BYTES_MAX + 1] = "";
+    if (gethostname(host, HOST_BYTES_MAX) != 0 || host[0] == 0) {
+        (void)snprintf(host, sizeof host, "machine");
+    }
+    for (char *at = host; *at != 0; at++) {
+        *at = strchr("/+#$", *at) != NULL ? '-' : *at;
+    }
+    (void)snprintf(to, TOPIC_BYTES_MAX, "krakow/infra/%s", host);
+}
+
+int cmd_agent(int argc, char **argv)
+{
+    char topic[TOPIC_BYTES_MAX];
+    struct agent a = {
+        .address = "127.0.0.1:1883", .topic = topic, .every_ns = 5 * INT64_C(1000000000)};
+    const struct option_row rows[] = {
+        {"--every", OPTION_LENGTH, &a.every_ns, 0, 0, NULL, "LENGTH", "Default 5s."},
+        {"--count", OPTION_NUMBER, &a.count, 1, INT64_MAX, NULL, "N", "End after N looks."},
+        {"--topic", OPTION_TEXT, &a.topic, 0, 0, NULL, "TOPIC", "Default krakow/infra/HOSTNAME."},
+        {"--mqtt", OPTION_TEXT, &a.address, 0, 0, NULL, "HOST:PORT", "Default 127.0.0.1:1883."},
+    };
+    struct options o = {
+        "agent",
+        "",
+        "Publish this machine's load, CPU, memory, disk, network and temperatures, one "
+        "JSON object a group.",
+        "  hejnal agent --every 10s\n",
+        rows,
+        4,
+        0,
+        0,
+        0,
+        {NULL}};
+    default_topic(topic);
+    enum err e = options_read(&o, argc, argv);
+    if (e != OK) {
+        return e == E_END ? EXIT_DONE : EXIT_USAGE;
+    }
+    struct sigaction action = {.sa_handler = on_signal};
+    (void)sigaction(SIGINT, &action, NULL);
+    (void)sigaction(SIGTERM, &action, NULL);
+    struct device_options options = {
+        .address = a.address, .window = DEVICE_WINDOW_DEFAULT, .patience_ms = INT64_C(3600000)};
+    e = machine_create("", &a.machine);
+    e = e == OK ? device_open(&options, &a.device) : e;
+    e = e == OK ? run(&a) : e;
+    device_close(a.device);
+    machine_destroy(a.machine);
+    return e == OK ? EXIT_DONE
+                   : command_fail(EXIT_FAILED, "agent", "%s: %s: %s", a.address, err_text(e),
+                                  device_error());
+}

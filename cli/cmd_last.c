@@ -1,0 +1,94 @@
+#include "base/clock.h"
+#include "cli/age.h"
+#include "cli/command.h"
+#include "cli/options.h"
+#include "cli/server.h"
+#include "cli/table.h"
+
+#include <errno.h>
+#include <string.h>
+
+static enum err print_row(struct out *out, struct table *table, const struct hejnal_last *last)
+{
+    char age[AGE_BYTES_MAX];
+    if (table == NULL) {
+        out_csv(out, last->path);
+        out_put(out, ",", 1);
+        out_time(out, last->time_ns);
+        out_put(out, ",", 1);
+        out_number(out, last->value);
+        out_put(out, "\n", 1);
+        return OK;
+    }
+    age_write(clock_wall_ns() - last->time_ns, age);
+    TRY(table_cell(table, last->path));
+    TRY(table_number(table, last->value));
+    TRY(table_time(table, last->time_ns));
+    return table_cell(table, age);
+}
+
+static enum hejnal_result print_all(struct hejnal *h, const char *filter, struct out *out,
+                                    bool is_table)
+{
+    static const char *const titles[] = {"series", ">value", "time", ">age"};
+    struct hejnal_answer *answer = NULL;
+    struct table *table = NULL;
+    struct hejnal_last last;
+    enum hejnal_result result = hejnal_last(h, filter, &answer);
+    bool any = false;
+    while (result == HEJNAL_OK && (result = hejnal_next_last(answer, &last)) == HEJNAL_OK) {
+        if (!any && is_table && table_create(out, titles, 4, &table) != OK) {
+            result = HEJNAL_NO_MEMORY;
+            break;
+        }
+        out_text(out, !any && !is_table ? "series,time,value\n" : "");
+        any = true;
+        result = print_row(out, table, &last) == OK ? HEJNAL_OK : HEJNAL_NO_MEMORY;
+    }
+    if (table != NULL) {
+        table_finish(table);
+    }
+    hejnal_answer_close(answer);
+    return result;
+}
+
+int cmd_last(int argc, char **argv)
+{
+    const char *address = SERVER_DEFAULT;
+    int format = 0;
+    struct hejnal *h;
+    struct out *out;
+    const struct option_row rows[] = {
+        {"--format", OPTION_CHOICE, &format, 0, 0, "table|csv", NULL, "Default table."},
+        SERVER_OPTION(&address),
+    };
+    struct options o = {"last",
+                        "FILTER",
+                        "The newest value, by event time, of every series a topic filter selects.",
+                        "  hejnal last 'krakow/water/#'\n",
+                        rows,
+                        2,
+                        1,
+                        1,
+                        0,
+                        {NULL}};
+    enum err e = options_read(&o, argc, argv);
+    if (e != OK) {
+        return e == E_END ? EXIT_DONE : EXIT_USAGE;
+    }
+    int code = server_connect("last", address, &h);
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    if (out_open(NULL, TIMESTAMP_RFC3339, &out) != OK) {
+        hejnal_close(h);
+        return command_fail(EXIT_FAILED, "last", "out of memory");
+    }
+    enum hejnal_result result = print_all(h, o.positional[0], out, format == 0);
+    code = result == HEJNAL_END ? EXIT_DONE : server_fail("last", h, result);
+    hejnal_close(h);
+    if (out_close(out, true) != OK && code == EXIT_DONE) {
+        code = command_fail(EXIT_FAILED, "last", "stdout: %s", strerror(errno));
+    }
+    return code;
+}

@@ -1,0 +1,40 @@
+#include <stdio.h>
+
+#include "cli/command.h"
+#include "cli/options.h"
+#include "cli/server.h"
+
+int cmd_series(int argc, char **argv)
+{
+    const char *address = SERVER_DEFAULT, *path;
+    struct hejnal *h;
+    struct hejnal_answer *answer = NULL;
+    const struct option_row rows[] = {SERVER_OPTION(&address)};
+    struct options o = {"series",
+                        "[FILTER]",
+                        "The paths of the series a topic filter selects; without one, of all.",
+                        "  hejnal series 'krakow/+/bielany/#'\n",
+                        rows,
+                        1,
+                        0,
+                        1,
+                        0,
+                        {NULL}};
+    enum err e = options_read(&o, argc, argv);
+    if (e != OK) {
+        return e == E_END ? EXIT_DONE : EXIT_USAGE;
+    }
+    int code = server_connect("series", address, &h);
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    enum hejnal_result result =
+        hejnal_series(h, o.positional_count > 0 ? o.positional[0] : "#", &answer);
+    while (result == HEJNAL_OK && (result = hejnal_next_series(answer, &path)) == HEJNAL_OK) {
+        (void)puts(path);
+    }
+    code = result == HEJNAL_END ? EXIT_DONE : server_fail("series", h, result);
+    hejnal_answer_close(answer);
+    hejnal_close(h);
+    return fflush(stdout) == 0 ? code : EXIT_FAILED;
+}

@@ -1,0 +1,39 @@
+#include "cli/csv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/lib/test.h"
+
+static void cells_come_apart(void **state)
+{
+    char line[] = "a,\"b,\"\"c\"\"\",,d";
+    static const char *const want[] = {"a", "b,\"c\"", "", "d"};
+    char *rest = line, *cell;
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        assert_ok(csv_cell(&rest, &cell));
+        assert_string_equal(cell, want[i]);
+    }
+    assert_int_equal(csv_cell(&rest, &cell), E_END);
+}
+
+static void bad_quotes_are_refused(void **state)
+{
+    static const char *const bad[] = {"\"", "\"a", "\"a\"b", "\"a\"\"", "\"\"\""};
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        char line[16], *rest = line, *cell;
+        (void)snprintf(line, sizeof line, "%s", bad[i]);
+        assert_int_equal(csv_cell(&rest, &cell), E_MALFORMED);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cells_come_apart),
+        cmocka_unit_test(bad_quotes_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
