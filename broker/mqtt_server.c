@@ -1,0 +1,449 @@
+#include "broker/mqtt_server.h"
+
+#include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "broker/metrics.h"
+#include "broker/mqtt_state.h"
+
+/* SECOND_MS: how often time is looked at. RETRY_MS: how often, while somebody else lacks room. */
+enum { SECOND_MS = 1000, RETRY_MS = 2, FLUSH_ROUNDS_MAX = 4 };
+
+void mqtt_options_init(struct mqtt_options *o)
+{
+    *o = (struct mqtt_options){.connections_max = 100000,
+                               .sessions_max = 1000000,
+                               .packet_bytes_max = 1 << 20,
+                               .receive_maximum = 1024,
+                               .inflight_max = 256,
+                               .output_bytes_max = 1 << 20,
+                               .queue_messages_max = 10000,
+                               .queue_bytes_max = 16 << 20,
+                               .retained_messages_max = 1000000,
+                               .retained_bytes_max = 256 << 20,
+                               .subscriptions_max = 10000,
+                               .topic_alias_maximum = 64,
+                               .keep_alive_max_s = 0,
+                               .session_expiry_max_s = 7 * 86400,
+                               .connect_timeout_s = 5,
+                               .sys_interval_s = 10};
+}
+
+enum err mqtt_common_create(const struct mqtt_options *options, unsigned loops,
+                            struct mailbox *const *mailboxes, struct mqtt_common **out)
+{
+    CHECK(loops > 0 && loops <= LOOPS_MAX);
+    struct mqtt_common *c = calloc(1, sizeof *c);
+    if (c == NULL) {
+        return E_NO_MEMORY;
+    }
+    c->options = *options;
+    c->loops = loops;
+    for (unsigned i = 0; i < loops; i++) {
+        c->mailboxes[i] = mailboxes[i];
+    }
+    if (getrandom(&c->seed, sizeof c->seed, GRND_NONBLOCK) < 0) {
+        c->seed = (uint64_t)clock_wall_ns(); /* Names need only differ from those of last time. */
+    }
+    *out = c;
+    return OK;
+}
+
+void mqtt_common_destroy(struct mqtt_common *c)
+{
+    free(c);
+}
+
+/* Sessions. */
+
+static void session_remove(struct mqtt_server *s, struct session *session)
+{
+    CHECK(session->conn == NULL);
+    metrics_add(METRIC_SUBSCRIPTIONS, -(int64_t)session->subscriber.count);
+    metrics_add(METRIC_SESSIONS, -1);
+    atomic_fetch_sub(&s->common->sessions, 1);
+    subscriptions_clear(s->subscriptions, &session->subscriber);
+    session_table_remove(&s->sessions, session);
+    session_destroy(session);
+}
+
+void mqtt_server_settle_session(struct mqtt_server *s, struct session *session)
+{
+    struct session_due due = session_tick(session, clock_now_ms());
+    if (due.ended) {
+        session_remove(s, session);
+    }
+    if (due.will != NULL) {
+        intake_will(s, due.will);
+    }
+}
+
+void mqtt_server_end_session(struct mqtt_server *s, struct session *session)
+{
+    struct message *will = session_end(session);
+    session_remove(s, session);
+    if (will != NULL) {
+        intake_will(s, will);
+    }
+}
+
+/* What other loops say. */
+
+static void on_interest(void *context, struct bytes filter, bool gained)
+{
+    struct mqtt_server *s = context;
+    const struct publication view = {.topic = filter};
+    struct message *m;
+
+    if (s->common->loops == 1 || s->is_stopped) {
+        return;
+    }
+    if (message_create(&view, &m) != OK) {
+        log_line(LOG_ERROR, "broker", "out of memory: other loops are not told of a filter");
+        return;
+    }
+    if (crossing_add(&s->crossing, UINT64_MAX, gained ? CROSSING_INTEREST : CROSSING_DISINTEREST,
+                     m) != OK) {
+        log_line(LOG_ERROR, "broker", "out of memory: other loops are not told of a filter");
+    }
+    message_drop(m);
+}
+
+static void take_item(struct mqtt_server *s, unsigned from, const struct crossing_item *item)
+{
+    if ((item->kind & (CROSSING_INTEREST | CROSSING_DISINTEREST)) == 0) {
+        route_local(s, item->message, item->kind);
+        return;
+    }
+    bool gained = (item->kind & CROSSING_INTEREST) != 0;
+    if (subscriptions_interest(s->subscriptions, item->message->view.topic, from, gained) != OK) {
+        log_line(LOG_ERROR, "broker", "out of memory: another loop's filter is not known here");
+    }
+}
+
+static void on_crossing(void *context, struct letter *letter)
+{
+    struct mqtt_server *s = context;
+    struct crossing_letter *l = (struct crossing_letter *)(void *)letter;
+    for (uint32_t i = 0; i < l->count && !s->is_stopped; i++) {
+        take_item(s, l->from, &l->items[i]);
+    }
+    crossing_letter_free(l);
+}
+
+/* What the store says. */
+
+static void on_done(void *context, uint64_t number, enum err result)
+{
+    struct mqtt_server *s = context;
+    for (struct conn *c = s->waiting.first, *after; c != NULL; c = after) {
+        after = conn_list_next(&s->waiting, c);
+        conn_release_acks(c, number, result);
+    }
+}
+
+/* Turns. */
+
+void mqtt_server_set_busy(struct mqtt_server *s)
+{
+    if (!s->is_busy) {
+        s->is_busy = true;
+        metrics_add(METRIC_BACKPRESSURE, 1);
+    }
+}
+
+static bool has_room(const struct mqtt_server *s)
+{
+    return ingest_has_room(s->ingest) && !crossing_is_pressed(&s->crossing);
+}
+
+/* Go on where the lack of room stopped us. */
+static void resume(struct mqtt_server *s)
+{
+    if (!s->is_busy || !has_room(s)) {
+        return;
+    }
+    s->is_busy = false;
+    intake_retry_wills(s);
+    for (size_t left = s->stalled.count; left > 0 && !s->is_busy && s->stalled.first != NULL;
+         left--) {
+        struct conn *c = s->stalled.first;
+        conn_list_remove(&s->stalled, c);
+        conn_resume(c);
+    }
+}
+
+static void flush(struct mqtt_server *s, struct conn *c)
+{
+    if (c->after_interest && s->crossing.is_waiting) {
+        conn_list_add(&s->dirty, c);
+        return;
+    }
+    c->after_interest = false;
+    conn_flush(c);
+    if (c->is_full && c->acks.count < s->options->receive_maximum) {
+        c->is_full = false;
+        conn_resume(c);
+    }
+}
+
+/* Output of this turn; closing a broken connection may publish its will, hence the rounds. */
+static void flush_all(struct mqtt_server *s)
+{
+    for (unsigned round = 0; round < FLUSH_ROUNDS_MAX; round++) {
+        crossing_post(&s->crossing);
+        for (size_t left = s->dirty.count; left > 0 && s->dirty.first != NULL; left--) {
+            struct conn *c = s->dirty.first;
+            conn_list_remove(&s->dirty, c);
+            flush(s, c);
+        }
+        if (s->dirty.count == 0) {
+            break;
+        }
+    }
+    crossing_post(&s->crossing);
+}
+
+static void bury(struct mqtt_server *s)
+{
+    while (s->graveyard.first != NULL) {
+        struct conn *c = s->graveyard.first;
+        conn_list_remove(&s->graveyard, c);
+        conn_destroy(c);
+    }
+}
+
+static void on_retry(struct loop_timer *timer)
+{
+    (void)timer; /* The turn it starts is what is wanted. */
+}
+
+static void on_turn_end(void *context)
+{
+    struct mqtt_server *s = context;
+    if (crossing_is_pressed(&s->crossing)) {
+        mqtt_server_set_busy(s);
+    }
+    resume(s);
+    handover_retry(s);
+    flush_all(s);
+    bury(s);
+    if (!s->is_stopped &&
+        (s->is_busy || s->crossing.is_waiting || s->handovers != NULL || s->dirty.count > 0)) {
+        loop_timer_start(s->loop, &s->retry, RETRY_MS, 0);
+    }
+}
+
+/* Seconds. */
+
+static void check_conn(struct mqtt_server *s, struct conn *c, int64_t now_ms)
+{
+    bool is_read = !c->is_full && !conn_list_has(&s->stalled, c);
+    if (c->state == CONN_NEW) {
+        if (now_ms - c->heard_ms > (int64_t)s->options->connect_timeout_s * SECOND_MS) {
+            metrics_add(METRIC_KEEP_ALIVE_TIMEOUTS, 1);
+            conn_close(c, 0, false);
+        }
+    } else if (c->state == CONN_LINGERING) {
+        if (now_ms > c->heard_ms) {
+            conn_close(c, 0, false);
+        }
+    } else if (!is_read) {
+        c->heard_ms = now_ms; /* It may have spoken: we did not listen. */
+    } else if (c->silence_max_ms > 0 && now_ms - c->heard_ms > c->silence_max_ms) {
+        metrics_add(METRIC_KEEP_ALIVE_TIMEOUTS, 1);
+        conn_close(c, MQTT_KEEP_ALIVE_TIMEOUT, false);
+    }
+}
+
+static void check_session(void *context, struct session *session)
+{
+    if (session->conn == NULL) {
+        mqtt_server_settle_session(context, session);
+    }
+}
+
+static void on_second(struct loop_timer *timer)
+{
+    struct mqtt_server *s =
+        (struct mqtt_server *)(void *)((char *)timer - offsetof(struct mqtt_server, second));
+    int64_t now_ms = loop_now_ms(s->loop);
+
+    for (struct conn *c = s->all.first, *after; c != NULL; c = after) {
+        after = conn_list_next(&s->all, c);
+        check_conn(s, c, now_ms);
+    }
+    session_table_each(&s->sessions, check_session, s);
+    retained_sweep(s->retained, loop_wall_ns(s->loop));
+    if (s->index == 0) {
+        metrics_add(METRIC_RETAINED,
+                    (int64_t)retained_count(s->retained) - metrics_read(METRIC_RETAINED));
+        if (s->options->sys_interval_s > 0 && now_ms >= s->sys_due_ms) {
+            s->sys_due_ms = now_ms + (int64_t)s->options->sys_interval_s * SECOND_MS;
+            sys_publish(s);
+        }
+    }
+}
+
+/* Making and ending. */
+
+static enum err load_message(void *context, const struct batch_state *state)
+{
+    struct mqtt_server *s = context;
+    struct publication p;
+    struct message *m;
+    uint_fast64_t stamp = atomic_load(&s->common->stamp);
+
+    if (state->stamp > stamp) {
+        atomic_store(&s->common->stamp, state->stamp);
+    }
+    enum err e = retained_read(state->key, state->value, state->stamp, &p);
+    if (e != OK) {
+        log_line(LOG_ERROR, "broker", "a retained message is left out: %s", err_text(e));
+        return OK;
+    }
+    if (p.expires_ns <= clock_wall_ns()) {
+        return OK;
+    }
+    TRY(message_create(&p, &m));
+    e = retained_apply(s->retained, m, clock_wall_ns());
+    message_drop(m);
+    return e;
+}
+
+static void load_receipt(void *context, const struct receipt *receipt)
+{
+    struct mqtt_server *s = context;
+    if (receipt->client_hash % s->common->loops == s->index) {
+        receipts_add(s->receipts, receipt);
+    }
+}
+
+static enum err make_parts(struct mqtt_server *s)
+{
+    const struct retained_limits limits = {s->options->retained_messages_max,
+                                           s->options->retained_bytes_max};
+    TRY(session_table_init(&s->sessions));
+    TRY(subscriptions_create(on_interest, s, &s->subscriptions));
+    TRY(match_cache_create(s->subscriptions, &s->matches));
+    TRY(retained_create(&limits, &s->retained));
+    TRY(receipts_create(&s->receipts));
+    s->payload = malloc(sizeof *s->payload);
+    s->read_buffer = malloc(READ_BUFFER_BYTES);
+    return s->payload == NULL || s->read_buffer == NULL ? E_NO_MEMORY : OK;
+}
+
+static void listen_to_all(struct mqtt_server *s)
+{
+    loop_on_letter(s->loop, LETTER_CROSSING, on_crossing, s);
+    loop_on_letter(s->loop, LETTER_CONNECTION, handover_take, s);
+    loop_on_turn_end(s->loop, on_turn_end, s);
+    ingest_on_done(s->ingest, on_done, s);
+    s->second.on_time = on_second;
+    s->retry.on_time = on_retry;
+    loop_timer_start(s->loop, &s->second, SECOND_MS, SECOND_MS);
+}
+
+enum err mqtt_server_create(struct mqtt_common *common, struct loop *loop, struct ingest *ingest,
+                            struct engine *engine, struct mqtt_server **out)
+{
+    struct mqtt_server *s = calloc(1, sizeof *s);
+    if (s == NULL) {
+        return E_NO_MEMORY;
+    }
+    s->common = common;
+    s->options = &common->options;
+    s->loop = loop;
+    s->ingest = ingest;
+    s->index = loop_index(loop);
+    s->started_ms = clock_now_ms();
+    s->all.kind = s->graveyard.kind = CONN_LIST_ALL; /* A conn is on one or the other. */
+    s->dirty.kind = CONN_LIST_DIRTY;
+    s->waiting.kind = CONN_LIST_WAITING;
+    s->stalled.kind = CONN_LIST_STALLED;
+    crossing_init(&s->crossing, s->index, common->loops, common->mailboxes, common->backlog);
+    enum err e = make_parts(s);
+    if (e == OK) {
+        e = engine_each_state(engine, RETAINED_STATE_SPACE, load_message, s);
+    }
+    if (e != OK) {
+        mqtt_server_destroy(s);
+        return e;
+    }
+    engine_each_receipt(engine, load_receipt, s);
+    listen_to_all(s);
+    *out = s;
+    return OK;
+}
+
+void mqtt_server_accept(struct mqtt_server *s, int fd, const struct sockaddr_storage *peer)
+{
+    struct conn *c;
+    (void)peer;
+    if (s->is_stopped || atomic_load(&s->common->connections) >= s->options->connections_max) {
+        metrics_add(METRIC_CONNECTS_REFUSED, 1);
+        (void)close(fd);
+        return;
+    }
+    if (conn_create(s, fd, (struct bytes){NULL, 0}, &c) != OK) {
+        metrics_add(METRIC_CONNECTS_REFUSED, 1);
+    }
+}
+
+static void close_all(struct mqtt_server *s, uint8_t reason)
+{
+    for (struct conn *c = s->all.first, *after; c != NULL; c = after) {
+        after = conn_list_next(&s->all, c);
+        conn_close(c, reason, true);
+    }
+}
+
+void mqtt_server_stop(struct mqtt_server *s)
+{
+    if (!s->is_stopped) {
+        s->is_stopped = true;
+        close_all(s, MQTT_SERVER_SHUTTING_DOWN);
+        loop_timer_stop(&s->second);
+        loop_timer_stop(&s->retry);
+    }
+}
+
+static void destroy_session(void *context, struct session *session)
+{
+    session_remove(context, session);
+}
+
+void mqtt_server_destroy(struct mqtt_server *s)
+{
+    if (s == NULL) {
+        return;
+    }
+    mqtt_server_stop(s);
+    close_all(s, 0); /* Those that linger. */
+    bury(s);
+    if (s->sessions.slots != NULL) {
+        session_table_each(&s->sessions, destroy_session, s);
+    }
+    loop_take_letters(s->loop);
+    handover_fini(s);
+    crossing_fini(&s->crossing);
+    for (size_t i = 0; i < s->will_count; i++) {
+        message_drop(s->wills[i]);
+    }
+    free((void *)s->wills);
+    session_table_fini(&s->sessions);
+    match_cache_destroy(s->matches);
+    subscriptions_destroy(s->subscriptions);
+    retained_destroy(s->retained);
+    receipts_destroy(s->receipts);
+    octets_clear(&s->scratch);
+    octets_clear(&s->state_scratch);
+    free(s->payload);
+    free(s->read_buffer);
+    free(s);
+}

@@ -1,0 +1,164 @@
+/* From one publication to all who want it. */
+
+#include "broker/metrics.h"
+#include "broker/mqtt_state.h"
+
+/* A publication being routed; it becomes a message when somebody has to keep it. */
+struct route {
+    struct mqtt_server *server;
+    const struct publication *publication;
+    struct message *message; /* NULL: not needed yet. */
+};
+
+static struct message *message_of(struct route *r)
+{
+    if (r->message == NULL && message_create(r->publication, &r->message) != OK) {
+        return NULL;
+    }
+    return r->message;
+}
+
+/* What several subscriptions of one session make of the message: one delivery at the highest QoS
+ * [MQTT-3.3.4-2] with all identifiers. False: none is left. */
+static bool merge(const struct publication *p, const struct session *session,
+                  struct subscription *const *items, uint32_t count, struct delivery *d,
+                  uint32_t *ids)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct subscription_options *o = &items[i]->options;
+        if (o->no_local && p->origin == session->hash) {
+            continue; /* [MQTT-3.8.3-3] */
+        }
+        any = true;
+        uint8_t qos = o->qos < p->qos ? o->qos : p->qos;
+        d->qos = qos > d->qos ? qos : d->qos;
+        d->retain = d->retain || (o->retain_as_published && p->retain);
+        if (o->id != 0 && d->id_count < ROUTE_IDS_MAX) {
+            ids[d->id_count++] = o->id;
+        }
+    }
+    return any;
+}
+
+static void offer(struct route *r, struct session *session, const struct delivery *d)
+{
+    struct mqtt_server *s = r->server;
+    const struct session_limits limits = {s->options->queue_messages_max,
+                                          s->options->queue_bytes_max};
+    struct message *m = message_of(r);
+
+    if (m == NULL || session_offer(session, m, d, &limits) != OK) {
+        metrics_add(d->qos > 0 ? METRIC_DROPPED_QUEUE : METRIC_DROPPED_QOS0, 1);
+        return;
+    }
+    if (session->conn != NULL) {
+        conn_list_add(&s->dirty, session->conn);
+    }
+}
+
+static void deliver(struct route *r, struct session *session, struct subscription *const *items,
+                    uint32_t count)
+{
+    uint32_t ids[ROUTE_IDS_MAX];
+    struct delivery d = {.publication = r->publication, .ids = ids};
+
+    if (!merge(r->publication, session, items, count, &d, ids)) {
+        return;
+    }
+    if (d.qos > 0 || session->outbox.qos0 > 0) {
+        offer(r, session, &d); /* Behind retained messages that still wait, too. */
+    } else if (session->conn != NULL) {
+        conn_send_direct(session->conn, &d);
+    }
+}
+
+static void deliver_matches(struct route *r, const struct match *m)
+{
+    for (uint32_t i = 0, end; i < m->count; i = end) {
+        struct subscriber *subscriber = m->items[i]->subscriber;
+        for (end = i + 1; end < m->count && m->items[end]->subscriber == subscriber;) {
+            end++;
+        }
+        deliver(r, session_of(subscriber), &m->items[i], end - i);
+    }
+}
+
+static void retain(struct route *r)
+{
+    struct message *m = message_of(r);
+    if (m == NULL || retained_apply(r->server->retained, m, loop_wall_ns(r->server->loop)) != OK) {
+        metrics_add(METRIC_RETAINED_REFUSED, 1);
+    }
+}
+
+/* To other loops: all replicate retained messages, `wanted` (bits) have subscribers. */
+static void cross(struct route *r, uint64_t wanted)
+{
+    struct mqtt_server *s = r->server;
+    bool retains = r->publication->retain;
+    uint64_t others = retains ? UINT64_MAX : wanted;
+
+    if (s->common->loops == 1 || others == 0) {
+        return;
+    }
+    struct message *m = message_of(r);
+    if (m == NULL ||
+        crossing_add(&s->crossing, wanted, CROSSING_DELIVER | (retains ? CROSSING_RETAIN : 0), m) !=
+            OK ||
+        crossing_add(&s->crossing, others & ~wanted, CROSSING_RETAIN, m) != OK) {
+        metrics_add(METRIC_DROPPED_QUEUE, 1);
+    }
+}
+
+void route_publication(struct mqtt_server *s, const struct publication *p)
+{
+    struct route r = {s, p, NULL};
+    const struct match *match;
+    uint64_t wanted = 0;
+
+    if (p->retain) {
+        retain(&r);
+    }
+    if (!subscriptions_is_empty(s->subscriptions)) {
+        if (match_cache_find(s->matches, p->topic, p->topic_hash, &match) == OK) {
+            deliver_matches(&r, match);
+            wanted = match->loops;
+        } else {
+            metrics_add(METRIC_DROPPED_QUEUE, 1);
+        }
+    }
+    cross(&r, wanted);
+    message_drop(r.message);
+}
+
+void route_local(struct mqtt_server *s, struct message *m, unsigned kind)
+{
+    struct route r = {s, &m->view, m};
+    const struct match *match;
+
+    if ((kind & CROSSING_RETAIN) != 0) {
+        retain(&r);
+    }
+    if ((kind & CROSSING_DELIVER) != 0 &&
+        match_cache_find(s->matches, m->view.topic, m->view.topic_hash, &match) == OK) {
+        deliver_matches(&r, match);
+    }
+}
+
+void route_retained(struct mqtt_server *s, struct session *session, struct message *m,
+                    const struct subscription_options *options)
+{
+    /* A reference is small, and all of them are bounded by the limit of retained messages. */
+    const struct session_limits limits = {
+        (uint64_t)s->options->queue_messages_max + s->options->retained_messages_max,
+        s->options->queue_bytes_max + s->options->retained_bytes_max};
+    const struct delivery d = {.publication = &m->view,
+                               .ids = &options->id,
+                               .id_count = options->id != 0,
+                               .qos = options->qos < m->view.qos ? options->qos : m->view.qos,
+                               .retain = true};
+    if (session_offer(session, m, &d, &limits) != OK) {
+        metrics_add(d.qos > 0 ? METRIC_DROPPED_QUEUE : METRIC_DROPPED_QOS0, 1);
+    }
+}
