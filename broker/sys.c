@@ -46,7 +46,7 @@ static void publish_number(struct mqtt_server *s, const char *topic, int64_t val
 void sys_publish(struct mqtt_server *s)
 {
     char text[TEXT_BYTES];
-    publish(s, "$SYS/broker/version", "hejnald " HEJNAL_VERSION);
+    publish(s, "$SYS/broker/version", "hejnald " HEJNAL_RELEASE);
     snprintf(text, sizeof text, "%" PRId64 " seconds",
              (loop_now_ms(s->loop) - s->started_ms) / 1000);
     publish(s, "$SYS/broker/uptime", text);
