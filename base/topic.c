@@ -122,11 +122,16 @@ static size_t level_size(struct bytes text, size_t from)
     return slash == NULL ? text.size - from : (size_t)(slash - text.at) - from;
 }
 
+static bool is_hidden(struct bytes filter, struct bytes name)
+{
+    return name.size > 0 && name.at[0] == '$' && (filter.at[0] == '+' || filter.at[0] == '#');
+}
+
 bool topic_matches(struct bytes filter, struct bytes name)
 {
     size_t f = 0, n = 0;
 
-    if (name.size > 0 && name.at[0] == '$' && (filter.at[0] == '+' || filter.at[0] == '#')) {
+    if (is_hidden(filter, name)) {
         return false;
     }
     for (;;) {

@@ -89,7 +89,11 @@ static bool has_several_ids(const struct mqtt_properties *properties)
 {
     struct bytes raw = properties->raw;
     uint32_t id;
-    return mqtt_subscription_id_next(&raw, &id) == OK && mqtt_subscription_id_next(&raw, &id) == OK;
+    size_t ids = 0;
+    while (mqtt_subscription_id_next(&raw, &id) == OK) {
+        ids++;
+    }
+    return ids > 1;
 }
 
 enum err mqtt_subscribe_read(const struct mqtt_packet *p, uint8_t version,

@@ -105,6 +105,25 @@ static enum err read_packet(const struct mqtt_packet *p, uint8_t version, uint8_
     }
 }
 
+/* The error that comes with a reason code. */
+static enum err error_of(uint8_t reason)
+{
+    return reason == MQTT_MALFORMED             ? E_MALFORMED
+           : reason == MQTT_UNSUPPORTED_VERSION ? E_VERSION
+                                                : E_DENIED;
+}
+
+/* "!" or "amiss" when error and reason do not go together. */
+static void write_result(enum err e, uint8_t reason, char *result)
+{
+    if (reason != 0) {
+        snprintf(result, 8, "%02x%s", reason, e == error_of(reason) ? "" : "!");
+    } else {
+        const char *word = e == OK ? "ok" : e == E_MORE ? "more" : "amiss";
+        snprintf(result, 8, "%s", e == E_LIMIT ? "limit" : word);
+    }
+}
+
 /* Read as the server does; the result in the words of the file. */
 static void read_as_server(const struct line *l, char *result)
 {
@@ -119,20 +138,7 @@ static void read_as_server(const struct line *l, char *result)
     } else if (e == E_MALFORMED) {
         reason = MQTT_MALFORMED;
     }
-    bool agrees = (e == E_MALFORMED) == (reason == MQTT_MALFORMED) &&
-                  (e == E_VERSION) == (reason == MQTT_UNSUPPORTED_VERSION) &&
-                  (e == E_DENIED || e == E_MALFORMED || e == E_VERSION) == (reason != 0);
-    if (!agrees) {
-        snprintf(result, 8, "%s", "amiss");
-    } else if (reason != 0) {
-        snprintf(result, 8, "%02x", reason);
-    } else {
-        snprintf(result, 8, "%s",
-                 e == OK        ? "ok"
-                 : e == E_MORE  ? "more"
-                 : e == E_LIMIT ? "limit"
-                                : "amiss");
-    }
+    write_result(e, reason, result);
 }
 
 /* Cut a property list with its length of at most two bytes, unchecked, off a packet of the file. */
