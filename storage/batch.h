@@ -41,8 +41,8 @@ struct batch_value {
     struct number number;
 };
 
-/* Add a row: the values of one message that share `time_ns`. E_LIMIT: full, post this batch and use
- * the next one. */
+/* Add a row: the 1..64 values of one message that share `time_ns`. E_LIMIT: full, post this batch
+ * and use the next one. E_MALFORMED: a time the store does not take (base/timestamp.h). */
 MUST_USE enum err batch_put_row(struct batch *b, uint32_t group, int64_t time_ns,
                                 const struct batch_value *values, unsigned count);
 
@@ -56,6 +56,11 @@ struct receipt {
     uint16_t packet_id;
 };
 MUST_USE enum err batch_put_receipt(struct batch *b, const struct receipt *receipt);
+
+/* Say that `topic` + `name` is kept at (group, column); the engine's own, before the first row that
+ * uses it. E_LIMIT as above. */
+MUST_USE enum err batch_put_series(struct batch *b, uint32_t group, uint8_t column,
+                                   struct bytes topic, struct bytes name);
 
 /* Put (or, with an empty value, delete) a piece of broker state: `space` says whose, `key`
  * is 1..65535 bytes. Of two puts to one key the higher `stamp` stays. E_NO_MEMORY. */

@@ -30,9 +30,10 @@ struct series_ref {
 
 struct group {
     uint32_t id;
-    struct bytes topic;  /* Lives as long as the catalogue. */
-    atomic_uint columns; /* Published after the name is in place. */
-    _Atomic(const struct series_name *) names[GROUP_COLUMNS_MAX]; /* Those below `columns`. */
+    struct bytes topic;                         /* Lives as long as the catalogue. */
+    atomic_uint columns;                        /* Published after the name is in place. */
+    unsigned room;                              /* Of `names`; the catalogue's own. */
+    _Atomic(const struct series_name **) names; /* Those below `columns`; moves when it grows. */
 };
 
 /* The field below the topic: "" for the topic's own series, else "pm25" or "wind/dir". */
@@ -48,8 +49,8 @@ struct catalogue_limits {
 MUST_USE enum err catalogue_create(const struct catalogue_limits *limits, struct catalogue **out);
 void catalogue_destroy(struct catalogue *c);
 
-/* The place of series `topic` + "/" + `name`, made if new. E_LIMIT: series_max reached, or a path
- * longer than SERIES_PATH_BYTES_MAX. E_NO_MEMORY. */
+/* The place of series `topic` + "/" + `name`, made if new. E_LIMIT: series_max reached, a path
+ * longer than SERIES_PATH_BYTES_MAX, or one that is no topic name. E_NO_MEMORY. */
 MUST_USE enum err catalogue_intern(struct catalogue *c, struct bytes topic, struct bytes name,
                                    struct series_ref *out);
 
@@ -60,8 +61,18 @@ MUST_USE enum err catalogue_find(struct catalogue *c, struct bytes path, struct 
 uint32_t catalogue_group_count(const struct catalogue *c);
 uint32_t catalogue_series_count(const struct catalogue *c);
 
-/* NULL: no such id. */
+/* NULL: no such id (also below the count, where a damaged journal lost a definition). */
 const struct group *catalogue_group(const struct catalogue *c, uint32_t id);
+
+/* Name of a column below `columns`; empty where a definition was lost. Any thread, also of series
+ * to come: load `columns` first. */
+static inline const struct series_name *group_name(const struct group *g, unsigned column)
+{
+    return atomic_load_explicit(&g->names, memory_order_acquire)[column];
+}
+
+/* The `index`-th series in the order they were defined, below catalogue_series_count(). */
+struct series_ref catalogue_series(const struct catalogue *c, uint32_t index);
 
 /* Write the path of a series that exists; returns its length, no 0 byte. */
 size_t catalogue_path(const struct catalogue *c, struct series_ref ref,
@@ -73,7 +84,7 @@ struct series_list {
     size_t count;
     struct series_ref *refs;
 };
-MUST_USE enum err catalogue_select(const struct catalogue *c, struct bytes filter, size_t max,
+MUST_USE enum err catalogue_select(struct catalogue *c, struct bytes filter, size_t max,
                                    struct series_list *out);
 void series_list_fini(struct series_list *l);
 

@@ -1,0 +1,248 @@
+#include "storage/catalogue.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/thread.h"
+#include "storage/kv.h"
+#include "tests/lib/directory.h"
+#include "tests/lib/rng.h"
+#include "tests/lib/test.h"
+
+static struct catalogue *fresh(uint32_t series_max)
+{
+    struct catalogue *c = NULL;
+    const struct catalogue_limits limits = {series_max};
+    assert_ok(catalogue_create(&limits, &c));
+    return c;
+}
+
+static struct series_ref intern(struct catalogue *c, const char *topic, const char *name)
+{
+    struct series_ref ref = {0};
+    assert_ok(catalogue_intern(c, bytes_of(topic), bytes_of(name), &ref));
+    return ref;
+}
+
+static void expect_path(const struct catalogue *c, struct series_ref ref, const char *path)
+{
+    uint8_t room[SERIES_PATH_BYTES_MAX];
+    size_t size = catalogue_path(c, ref, room);
+    assert_true(bytes_equal((struct bytes){room, size}, bytes_of(path)));
+}
+
+static void fields_of_a_topic_share_a_group(void **state)
+{
+    (void)state;
+    struct catalogue *c = fresh(100);
+    struct series_ref a = intern(c, "k/air/1", "pm25"), b = intern(c, "k/air/1", "wind/dir");
+    struct series_ref own = intern(c, "k/air/1", ""), other = intern(c, "k/air/2", "pm25");
+    assert_int_equal(a.group, b.group);
+    assert_int_equal(own.column, 2);
+    assert_int_equal(other.group, 1);
+    expect_path(c, b, "k/air/1/wind/dir");
+    expect_path(c, own, "k/air/1");
+    struct series_ref again = intern(c, "k/air/1", "wind/dir"), found;
+    assert_int_equal(again.column, b.column);
+    /* The path is owned by who came first, whatever the topic. */
+    again = intern(c, "k/air/1/wind", "dir");
+    assert_int_equal(again.group, b.group);
+    assert_ok(catalogue_find(c, bytes_of("k/air/2/pm25"), &found));
+    assert_int_equal(found.group, 1);
+    assert_int_equal(catalogue_find(c, bytes_of("k/air/2"), &found), E_NOT_FOUND);
+    assert_int_equal(catalogue_series_count(c), 4);
+    catalogue_destroy(c);
+}
+
+static void a_full_group_opens_a_sibling(void **state)
+{
+    (void)state;
+    struct catalogue *c = fresh(1000);
+    char name[16];
+    for (unsigned i = 0; i < 200; i++) {
+        snprintf(name, sizeof name, "f%u", i);
+        struct series_ref ref = intern(c, "big", name);
+        assert_int_equal(ref.group, i / 64);
+        assert_int_equal(ref.column, i % 64);
+    }
+    assert_int_equal(catalogue_group_count(c), 4);
+    assert_true(bytes_equal(catalogue_group(c, 3)->topic, bytes_of("big")));
+    assert_null(catalogue_group(c, 4));
+    catalogue_destroy(c);
+}
+
+static void limits_and_bad_names_are_refused(void **state)
+{
+    (void)state;
+    struct catalogue *c = fresh(2);
+    struct series_ref ref;
+    static uint8_t big[SERIES_PATH_BYTES_MAX];
+    memset(big, 'x', sizeof big);
+    assert_int_equal(catalogue_intern(c, bytes_of("a"), (struct bytes){big, sizeof big}, &ref),
+                     E_LIMIT);
+    assert_int_equal(catalogue_intern(c, bytes_of("a"), bytes_of("b/+"), &ref), E_LIMIT);
+    (void)intern(c, "a", "");
+    (void)intern(c, "b", "");
+    assert_int_equal(catalogue_intern(c, bytes_of("c"), bytes_of(""), &ref), E_LIMIT);
+    (void)intern(c, "a", "");
+    catalogue_destroy(c);
+}
+
+static void expect_selection(struct catalogue *c, const char *filter, const char *expected)
+{
+    char text[1000] = "";
+    struct series_list list;
+    assert_ok(catalogue_select(c, bytes_of(filter), 100, &list));
+    for (size_t i = 0; i < list.count; i++) {
+        uint8_t room[SERIES_PATH_BYTES_MAX];
+        size_t size = catalogue_path(c, list.refs[i], room);
+        (void)snprintf(text + strlen(text), 100, "%.*s ", (int)size, (const char *)room);
+    }
+    assert_string_equal(text, expected);
+    series_list_fini(&list);
+}
+
+static void filters_select_in_order_of_paths(void **state)
+{
+    (void)state;
+    struct catalogue *c = fresh(100);
+    expect_selection(c, "#", "");
+    (void)intern(c, "k/water/b", "level");
+    (void)intern(c, "k/air/2", "pm25");
+    (void)intern(c, "k/air/10", "pm25");
+    (void)intern(c, "k/air", "");
+    expect_selection(c, "#", "k/air k/air/10/pm25 k/air/2/pm25 k/water/b/level ");
+    (void)intern(c, "k/air-2", "");
+    (void)intern(c, "k/air/10", "no2");
+    (void)intern(c, "$SYS/x", "");
+    expect_selection(c, "k/air/#", "k/air k/air/10/no2 k/air/10/pm25 k/air/2/pm25 ");
+    expect_selection(c, "k/+/+/pm25", "k/air/10/pm25 k/air/2/pm25 ");
+    expect_selection(c, "+/air-2", "k/air-2 ");
+    expect_selection(c, "k/air/2/pm25", "k/air/2/pm25 ");
+    expect_selection(c, "k/air/3", "");
+    expect_selection(c, "$SYS/#", "$SYS/x ");
+    struct series_list list;
+    assert_int_equal(catalogue_select(c, bytes_of("#"), 3, &list), E_LIMIT);
+    catalogue_destroy(c);
+}
+
+static struct kv *open_kv(const struct directory *dir)
+{
+    struct kv *kv = NULL;
+    const struct kv_options options = {.map_bytes = 1 << 30, .tables = 4};
+    assert_ok(kv_open(directory_file(dir, "catalog.mdb"), &options, &kv));
+    return kv;
+}
+
+static void what_was_saved_is_loaded_at_its_place(void **state)
+{
+    (void)state;
+    struct directory dir;
+    directory_make(&dir);
+    struct catalogue *c = fresh(100000), *copy = fresh(1);
+    struct kv *kv = open_kv(&dir);
+    char topic[32];
+    for (unsigned i = 0; i < 20000; i++) {
+        snprintf(topic, sizeof topic, "city/%u", i * 7919 % 20011);
+        (void)intern(c, topic, i % 3 == 0 ? "a" : "");
+        if (i == 300) {
+            assert_ok(catalogue_save(c, kv));
+        }
+    }
+    assert_ok(catalogue_save(c, kv));
+    assert_ok(catalogue_load(copy, kv));
+    assert_int_equal(catalogue_series_count(copy), 20000);
+    assert_int_equal(catalogue_group_count(copy), catalogue_group_count(c));
+    for (uint32_t i = 0; i < 20000; i++) {
+        uint8_t a[SERIES_PATH_BYTES_MAX], b[SERIES_PATH_BYTES_MAX];
+        struct series_ref ref = catalogue_series(c, i);
+        size_t size = catalogue_path(c, ref, a);
+        assert_int_equal(catalogue_path(copy, ref, b), size);
+        assert_memory_equal(a, b, size);
+    }
+    kv_close(kv);
+    catalogue_destroy(c);
+    catalogue_destroy(copy);
+    directory_remove(&dir);
+}
+
+static void a_place_taken_by_another_is_corrupt(void **state)
+{
+    (void)state;
+    struct catalogue *c = fresh(100);
+    const struct series_ref at = {5, 2}, elsewhere = {6, 0}, lost = {5, 0}, far = {1u << 30, 0};
+    assert_ok(catalogue_define(c, at, bytes_of("t"), bytes_of("a")));
+    assert_ok(catalogue_define(c, at, bytes_of("t"), bytes_of("a")));
+    assert_int_equal(catalogue_define(c, at, bytes_of("t"), bytes_of("b")), E_CORRUPT);
+    assert_int_equal(catalogue_define(c, elsewhere, bytes_of("t"), bytes_of("a")), E_CORRUPT);
+    assert_int_equal(catalogue_define(c, lost, bytes_of("u"), bytes_of("a")), E_CORRUPT);
+    assert_int_equal(catalogue_define(c, far, bytes_of("u"), bytes_of("a")), E_CORRUPT);
+    assert_null(catalogue_group(c, 3));
+    assert_int_equal(atomic_load(&catalogue_group(c, 5)->columns), 3);
+    assert_ok(catalogue_define(c, lost, bytes_of("t"), bytes_of("")));
+    assert_int_equal(catalogue_define(c, lost, bytes_of("t"), bytes_of("c")), E_CORRUPT);
+    struct series_ref next = intern(c, "t", "d");
+    assert_int_equal(next.column, 3);
+    next = intern(c, "v", "");
+    assert_int_equal(next.group, 6);
+    catalogue_destroy(c);
+}
+
+enum { RACERS = 3, RACE_SERIES = 3000 };
+
+static struct series_ref seen[RACERS][RACE_SERIES];
+static struct catalogue *shared;
+
+static void race(void *argument)
+{
+    struct series_ref *mine = argument;
+    struct rng rng = {(uint64_t)(mine - seen[0])};
+    for (unsigned k = 0; k < RACE_SERIES; k++) {
+        unsigned i = (k * 1009 + rng_below(&rng, 1)) % RACE_SERIES;
+        char topic[32], name[32];
+        snprintf(topic, sizeof topic, "t/%u", i / 100);
+        snprintf(name, sizeof name, "n%u", i);
+        mine[i] = intern(shared, topic, name);
+        uint8_t room[SERIES_PATH_BYTES_MAX];
+        assert_true(catalogue_path(shared, mine[i], room) > 0);
+        if (k % 500 == 0) {
+            struct series_list list;
+            assert_ok(catalogue_select(shared, bytes_of("t/+/#"), RACE_SERIES, &list));
+            series_list_fini(&list);
+        }
+    }
+}
+
+static void threads_agree_on_the_places(void **state)
+{
+    (void)state;
+    struct thread threads[RACERS];
+    shared = fresh(RACE_SERIES);
+    for (unsigned i = 0; i < RACERS; i++) {
+        assert_ok(thread_start(&threads[i], "racer", race, seen[i]));
+    }
+    for (unsigned i = 0; i < RACERS; i++) {
+        thread_join(&threads[i]);
+    }
+    for (unsigned i = 0; i < RACE_SERIES; i++) {
+        assert_memory_equal(&seen[0][i].group, &seen[1][i].group, sizeof seen[0][i].group);
+        assert_int_equal(seen[0][i].column, seen[2][i].column);
+    }
+    assert_int_equal(catalogue_series_count(shared), RACE_SERIES);
+    catalogue_destroy(shared);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(fields_of_a_topic_share_a_group),
+        cmocka_unit_test(a_full_group_opens_a_sibling),
+        cmocka_unit_test(limits_and_bad_names_are_refused),
+        cmocka_unit_test(filters_select_in_order_of_paths),
+        cmocka_unit_test(what_was_saved_is_loaded_at_its_place),
+        cmocka_unit_test(a_place_taken_by_another_is_corrupt),
+        cmocka_unit_test(threads_agree_on_the_places),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
