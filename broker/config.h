@@ -61,7 +61,7 @@ struct config {
 #undef CONFIG_NUMBER
 #undef CONFIG_TEXT
 
-#define CONFIG_COUNT(...) +1
+#define CONFIG_COUNT(...) +1 // NOLINT(bugprone-macro-parentheses): a term of the sum below
 enum { CONFIG_SETTINGS = CONFIG_MAP(CONFIG_COUNT, CONFIG_COUNT) };
 #undef CONFIG_COUNT
 

@@ -20,6 +20,15 @@ struct listener_of_done {
     void *context;
 };
 
+/* The message at hand. */
+struct message_points {
+    int64_t time_ns;
+    const struct payload_point *points;
+    unsigned count;
+    struct series_ref refs[PAYLOAD_POINTS_MAX];
+    uint64_t taken[PAYLOAD_POINTS_MAX / 64]; /* Bit i: point i is in a row already. */
+};
+
 struct ingest {
     struct loop *loop;
     struct catalogue *catalogue;
@@ -29,10 +38,10 @@ struct ingest {
     struct batch *batch;     /* Being filled; its owner is its parcel. NULL: none taken yet. */
     uint64_t posted, done;   /* Numbers; that of `batch` is posted + 1. */
     int64_t clock_offset_ms; /* Wall clock less monotonic. */
-    uint32_t clock_period;   /* Grows when the wall clock is set back. */
+    bool clock_seen;
     struct listener_of_done listeners[INGEST_LISTENERS_MAX];
     unsigned listener_count;
-    struct series_ref refs[PAYLOAD_POINTS_MAX]; /* Of the message at hand. */
+    struct message_points message;
     unsigned free_count;
     struct parcel **free_parcels;
     struct parcel parcels[];
@@ -140,7 +149,8 @@ enum err ingest_create(struct loop *loop, struct engine *engine, struct store_th
     in->options.loops = options->loops == 0 ? LOOPS_MAX : options->loops;
     in->options.topics_max = options->topics_max == 0 ? INGEST_TOPICS_MAX : options->topics_max;
     CHECK(loop_index(loop) < in->options.loops);
-    enum err e = topic_table_create(in->options.topics_max, TOPIC_BYTES, &in->topics);
+    enum err e =
+        topic_table_create(in->catalogue, in->options.topics_max, TOPIC_BYTES, &in->topics);
     if (e == OK) {
         e = create_parcels(in);
     }
@@ -167,28 +177,37 @@ void ingest_destroy(struct ingest *in)
     free(in);
 }
 
-/* One row: the points of the message from `first` on that belong to its group. Bit i of `taken` is
- * set for each of them. */
-static enum err put_row(struct ingest *in, int64_t time_ns, const struct payload_point *points,
-                        unsigned first, unsigned count, uint64_t *taken)
+/* One row: the points from `first` on that belong to its group. */
+static enum err put_row(struct batch *b, struct message_points *m, unsigned first)
 {
     struct number numbers[BATCH_COLUMNS_MAX];
     struct batch_value values[BATCH_COLUMNS_MAX];
-    const uint32_t group = in->refs[first].group;
+    const uint32_t group = m->refs[first].group;
     uint64_t columns = 0;
-    unsigned value_count = 0;
-    for (unsigned i = first; i < count; i++) {
-        if (in->refs[i].group == group) {
-            numbers[in->refs[i].column] = points[i].number;
-            columns |= UINT64_C(1) << in->refs[i].column;
-            taken[i / 64] |= UINT64_C(1) << i % 64;
+    unsigned count = 0;
+    for (unsigned i = first; i < m->count; i++) {
+        if (m->refs[i].group == group) {
+            numbers[m->refs[i].column] = m->points[i].number;
+            columns |= UINT64_C(1) << m->refs[i].column;
+            m->taken[i / 64] |= UINT64_C(1) << i % 64;
         }
     }
     for (uint64_t left = columns; left != 0; left &= left - 1) {
         const uint8_t column = (uint8_t)__builtin_ctzll(left);
-        values[value_count++] = (struct batch_value){column, numbers[column]};
+        values[count++] = (struct batch_value){column, numbers[column]};
     }
-    return batch_put_row(in->batch, group, time_ns, values, value_count);
+    return batch_put_row(b, group, m->time_ns, values, count);
+}
+
+static enum err put_rows(struct batch *b, struct message_points *m)
+{
+    memset(m->taken, 0, (m->count + 63) / 64 * sizeof m->taken[0]);
+    for (unsigned i = 0; i < m->count; i++) {
+        if ((m->taken[i / 64] >> i % 64 & 1) == 0) {
+            TRY(put_row(b, m, i));
+        }
+    }
+    return OK;
 }
 
 static enum err check_time(const struct ingest *in, int64_t time_ns, unsigned count)
@@ -204,41 +223,39 @@ static enum err check_time(const struct ingest *in, int64_t time_ns, unsigned co
     return OK;
 }
 
-static enum err find_series(struct ingest *in, struct bytes topic,
-                            const struct payload_point *points, unsigned count)
+static enum err find_series(struct ingest *in, struct bytes topic)
 {
+    struct message_points *m = &in->message;
     struct topic_entry *entry;
     uint32_t cursor = 0;
     if (topic.size > SERIES_PATH_BYTES_MAX) {
         return E_LIMIT;
     }
     TRY(topic_table_get(in->topics, topic, &entry));
-    for (unsigned i = 0; i < count; i++) {
-        TRY(topic_entry_series(in->topics, entry, in->catalogue, points[i].name, &cursor,
-                               &in->refs[i]));
+    for (unsigned i = 0; i < m->count; i++) {
+        TRY(topic_entry_series(in->topics, entry, m->points[i].name, &cursor, &m->refs[i]));
     }
     return OK;
 }
 
+// NOLINTNEXTLINE(readability-function-size): one message, said flat, on the hottest path
 enum err ingest_put(struct ingest *in, struct bytes topic, int64_t time_ns,
                     const struct payload_point *points, unsigned count, uint64_t *number)
 {
-    uint64_t taken[PAYLOAD_POINTS_MAX / 64] = {0};
     if (count == 0 || count > PAYLOAD_POINTS_MAX) {
         return E_LIMIT;
     }
     TRY(check_time(in, time_ns, count));
     TRY(reserve(in, count * (ROW_BYTES + VALUE_BYTES) + RECEIPT_BYTES));
-    const enum err e = find_series(in, topic, points, count);
+    in->message.time_ns = time_ns;
+    in->message.points = points;
+    in->message.count = count;
+    const enum err e = find_series(in, topic);
     if (e != OK) {
         metrics_add(METRIC_REFUSED_SERIES, count);
         return e;
     }
-    for (unsigned i = 0; i < count; i++) {
-        if ((taken[i / 64] >> i % 64 & 1) == 0) {
-            CHECK(put_row(in, time_ns, points, i, count, taken) == OK); /* Room was reserved. */
-        }
-    }
+    CHECK(put_rows(in->batch, &in->message) == OK); /* Room was reserved, the time is checked. */
     metrics_add(METRIC_POINTS_IN, count);
     *number = in->posted + 1;
     return OK;
@@ -256,10 +273,11 @@ enum err ingest_batch(struct ingest *in, struct batch **out, uint64_t *number)
 static void watch_clock(struct ingest *in)
 {
     int64_t offset_ms = loop_wall_ns(in->loop) / NS_PER_MS - loop_now_ms(in->loop);
-    if (in->clock_period == 0 || offset_ms < in->clock_offset_ms - STEP_BACK_MS) {
-        in->clock_period++;
+    if (in->clock_seen && offset_ms < in->clock_offset_ms - STEP_BACK_MS) {
+        topic_table_restart(in->topics);
     }
     in->clock_offset_ms = offset_ms;
+    in->clock_seen = true;
 }
 
 /* Microseconds congruent to the loop's index modulo the number of loops: two loops never give the
@@ -272,15 +290,8 @@ int64_t ingest_arrival(struct ingest *in, struct bytes topic)
     watch_clock(in);
     at_us += (loop_index(in->loop) + loops - at_us % loops) % loops;
     if (topic.size <= SERIES_PATH_BYTES_MAX && topic_table_get(in->topics, topic, &entry) == OK) {
-        int64_t last_us = entry->arrival_us;
-        if (last_us == 0 && in->clock_period == 1) {
-            last_us = topic_table_forgotten_us(in->topics);
-        } else if (entry->arrival_period != in->clock_period) {
-            last_us = 0;
-        }
-        at_us = at_us > last_us ? at_us : last_us + loops;
+        at_us = at_us > entry->arrival_us ? at_us : entry->arrival_us + loops;
         entry->arrival_us = at_us;
-        entry->arrival_period = in->clock_period;
     }
     return at_us * NS_PER_US;
 }

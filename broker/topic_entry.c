@@ -13,7 +13,9 @@ struct topic_table {
     size_t hand;                /* The clock's. */
     uint32_t count, topics_max;
     uint64_t bytes, bytes_max;
-    int64_t forgotten_us;
+    uint32_t period;
+    int64_t forgotten_us; /* Latest arrival in this period among those forgotten. */
+    struct catalogue *catalogue;
     struct topic_entry *last; /* The one asked for last: often asked for again. */
 };
 
@@ -29,7 +31,8 @@ static void destroy_entry(struct topic_entry *e)
     free(e);
 }
 
-enum err topic_table_create(uint32_t topics_max, uint64_t bytes_max, struct topic_table **out)
+enum err topic_table_create(struct catalogue *catalogue, uint32_t topics_max, uint64_t bytes_max,
+                            struct topic_table **out)
 {
     CHECK(topics_max > 0);
     struct topic_table *t = calloc(1, sizeof *t);
@@ -42,6 +45,7 @@ enum err topic_table_create(uint32_t topics_max, uint64_t bytes_max, struct topi
         return E_NO_MEMORY;
     }
     t->mask = SLOTS_MIN - 1;
+    t->catalogue = catalogue;
     t->topics_max = topics_max;
     t->bytes_max = bytes_max;
     *out = t;
@@ -67,9 +71,10 @@ uint32_t topic_table_count(const struct topic_table *t)
     return t->count;
 }
 
-int64_t topic_table_forgotten_us(const struct topic_table *t)
+void topic_table_restart(struct topic_table *t)
 {
-    return t->forgotten_us;
+    t->period++;
+    t->forgotten_us = 0;
 }
 
 /* Where `topic` is, or the free slot where it would go. */
@@ -101,7 +106,9 @@ static void remove_slot(struct topic_table *t, size_t hole)
 static void forget(struct topic_table *t, size_t at)
 {
     struct topic_entry *e = t->slots[at];
-    t->forgotten_us = e->arrival_us > t->forgotten_us ? e->arrival_us : t->forgotten_us;
+    if (e->period == t->period && e->arrival_us > t->forgotten_us) {
+        t->forgotten_us = e->arrival_us;
+    }
     t->bytes -= bytes_of_entry(e);
     t->count--;
     t->last = t->last == e ? NULL : t->last;
@@ -162,6 +169,8 @@ static enum err add(struct topic_table *t, uint64_t hash, struct bytes topic,
         return E_NO_MEMORY;
     }
     e->hash = hash;
+    e->period = t->period;
+    e->arrival_us = t->forgotten_us; /* It may be one of those. */
     e->topic_bytes = (uint16_t)topic.size;
     if (topic.size > 0) {
         memcpy(e->topic, topic.at, topic.size);
@@ -183,6 +192,10 @@ enum err topic_table_get(struct topic_table *t, struct bytes topic, struct topic
         if (e == NULL) {
             TRY(add(t, hash, topic, &e));
         }
+    }
+    if (e->period != t->period) {
+        e->period = t->period;
+        e->arrival_us = 0;
     }
     e->used = true;
     t->last = e;
@@ -230,9 +243,8 @@ static void remember(struct topic_table *t, struct topic_entry *e, struct bytes 
     t->bytes += bytes_of_entry(e) - before;
 }
 
-enum err topic_entry_series(struct topic_table *t, struct topic_entry *e,
-                            struct catalogue *catalogue, struct bytes name, uint32_t *cursor,
-                            struct series_ref *out)
+enum err topic_entry_series(struct topic_table *t, struct topic_entry *e, struct bytes name,
+                            uint32_t *cursor, struct series_ref *out)
 {
     const uint32_t looks = e->fields < TOPIC_SEARCH_MAX ? e->fields : TOPIC_SEARCH_MAX;
     uint32_t at = *cursor < e->fields ? *cursor : 0;
@@ -245,7 +257,7 @@ enum err topic_entry_series(struct topic_table *t, struct topic_entry *e,
             return OK;
         }
     }
-    TRY(catalogue_intern(catalogue, (struct bytes){e->topic, e->topic_bytes}, name, out));
+    TRY(catalogue_intern(t->catalogue, (struct bytes){e->topic, e->topic_bytes}, name, out));
     remember(t, e, name, *out);
     *cursor = e->fields;
     return OK;

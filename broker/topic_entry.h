@@ -24,8 +24,8 @@ struct topic_field {
 
 struct topic_entry {
     uint64_t hash;
-    int64_t arrival_us;      /* The last one given; 0: none. */
-    uint32_t arrival_period; /* In which period between settings of the clock that was. */
+    int64_t arrival_us; /* No arrival in the table's period was later than this; 0: none. */
+    uint32_t period;
     uint32_t fields, fields_room;
     uint32_t names_bytes, names_room;
     struct topic_field *field; /* In order of first sight, which is that of every message. */
@@ -37,8 +37,8 @@ struct topic_entry {
 
 struct topic_table;
 
-MUST_USE enum err topic_table_create(uint32_t topics_max, uint64_t bytes_max,
-                                     struct topic_table **out);
+MUST_USE enum err topic_table_create(struct catalogue *catalogue, uint32_t topics_max,
+                                     uint64_t bytes_max, struct topic_table **out);
 void topic_table_destroy(struct topic_table *t); /* NULL is fine. */
 
 /* The entry of `topic` (at most SERIES_PATH_BYTES_MAX bytes), made if new; valid until the next
@@ -48,13 +48,12 @@ MUST_USE enum err topic_table_get(struct topic_table *t, struct bytes topic,
 
 uint32_t topic_table_count(const struct topic_table *t);
 
-/* The latest arrival time among those forgotten. */
-int64_t topic_table_forgotten_us(const struct topic_table *t);
+/* A new period, as after the wall clock was set back: arrivals before it count no more. */
+void topic_table_restart(struct topic_table *t);
 
 /* The series of field `name`, remembered or asked for. `*cursor` starts at 0 for each message and
  * follows the order of its fields. Errors of catalogue_intern(). */
 MUST_USE enum err topic_entry_series(struct topic_table *t, struct topic_entry *e,
-                                     struct catalogue *catalogue, struct bytes name,
-                                     uint32_t *cursor, struct series_ref *out);
+                                     struct bytes name, uint32_t *cursor, struct series_ref *out);
 
 #endif /* BROKER_TOPIC_ENTRY_H */

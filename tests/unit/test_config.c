@@ -1,5 +1,5 @@
+#include "broker/command_line.h"
 #include "broker/config_file.h"
-#include "broker/options.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -140,7 +140,7 @@ static void what_is_no_yaml_is_refused(void **state)
 
 enum { ARGUMENTS_MAX = 8 };
 
-static enum err read_line(const char *line, struct options *o, char *complaint)
+static enum err read_line(const char *line, struct command_line *o, char *complaint)
 {
     static char copy[256];
     char *argv[ARGUMENTS_MAX + 1] = {0}, *rest = copy, *word;
@@ -150,12 +150,12 @@ static enum err read_line(const char *line, struct options *o, char *complaint)
         assert_true(argc < ARGUMENTS_MAX);
         argv[argc++] = word;
     }
-    return options_read(argc, argv, o, complaint);
+    return command_line_read(argc, argv, o, complaint);
 }
 
 static void options_win_over_the_file(void **state)
 {
-    static struct options o;
+    static struct command_line o;
     char complaint[CONFIG_COMPLAINT_BYTES_MAX], path[] = "/tmp/hejnal_config_XXXXXX", line[128];
     const char text[] = "mqtt_port: 5\nquery_port: 6\n";
     (void)state;
@@ -165,7 +165,7 @@ static void options_win_over_the_file(void **state)
     (void)close(fd);
     (void)snprintf(line, sizeof line, "hejnald --mqtt-port 7 -c %s --data=/x", path);
     assert_ok(read_line(line, &o, complaint));
-    assert_int_equal(o.action, OPTIONS_RUN);
+    assert_int_equal(o.action, COMMAND_LINE_RUN);
     assert_int_equal(o.config.mqtt_port, 7);
     assert_int_equal(o.config.query_port, 6);
     assert_string_equal(o.config.data, "/x");
@@ -186,7 +186,7 @@ static void bad_usage_is_one_line(void **state)
         {"hejnald --loops many",
          "hejnald: --loops is 'many'; it must be a whole number from 0 to 64"},
     };
-    static struct options o;
+    static struct command_line o;
     char complaint[CONFIG_COMPLAINT_BYTES_MAX];
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -194,11 +194,11 @@ static void bad_usage_is_one_line(void **state)
         assert_string_equal(complaint, cases[i].complaint);
     }
     assert_ok(read_line("hejnald --help", &o, complaint));
-    assert_int_equal(o.action, OPTIONS_HELP);
+    assert_int_equal(o.action, COMMAND_LINE_HELP);
     assert_ok(read_line("hejnald --check-config", &o, complaint));
-    assert_int_equal(o.action, OPTIONS_CHECK);
+    assert_int_equal(o.action, COMMAND_LINE_CHECK);
     assert_ok(read_line("hejnald --version", &o, complaint));
-    assert_int_equal(o.action, OPTIONS_VERSION);
+    assert_int_equal(o.action, COMMAND_LINE_VERSION);
 }
 
 int main(void)

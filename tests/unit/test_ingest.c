@@ -336,7 +336,7 @@ static void few_remembered_topics_serve_many(void **state)
     struct catalogue *catalogue;
     (void)state;
     assert_ok(catalogue_create(&limits, &catalogue));
-    assert_ok(topic_table_create(700, 1 << 20, &table));
+    assert_ok(topic_table_create(catalogue, 700, 1 << 20, &table));
     for (int i = 0; i < 30000; i++) {
         char topic[32], name[16], path[64];
         struct series_ref got, expected;
@@ -346,7 +346,7 @@ static void few_remembered_topics_serve_many(void **state)
         (void)snprintf(path, sizeof path, "%s/%s", topic, name);
         assert_ok(topic_table_get(table, bytes_of(topic), &entry));
         assert_int_equal(entry->topic_bytes, strlen(topic));
-        assert_ok(topic_entry_series(table, entry, catalogue, bytes_of(name), &cursor, &got));
+        assert_ok(topic_entry_series(table, entry, bytes_of(name), &cursor, &got));
         assert_ok(catalogue_find(catalogue, bytes_of(path), &expected));
         assert_true(got.group == expected.group && got.column == expected.column);
         assert_true(topic_table_count(table) <= 700);

@@ -1,4 +1,4 @@
-#include "broker/options.h"
+#include "broker/command_line.h"
 
 #include <string.h>
 
@@ -43,7 +43,11 @@ static void name_of(const char *argument, char *name, size_t size)
         name[length] = 0;
     }
     for (char *at = name; *at != 0; at++) {
-        *at = *at == '-' ? '_' : *at == '_' ? '-' : *at;
+        if (*at == '-') {
+            *at = '_';
+        } else if (*at == '_') {
+            *at = '-'; /* Options are written with dashes only. */
+        }
     }
 }
 
@@ -72,19 +76,19 @@ static bool is_config_option(const char *argument)
            strncmp(argument, "--config=", strlen("--config=")) == 0;
 }
 
-static enum err take_argument(struct arguments *a, struct options *out)
+static enum err take_argument(struct arguments *a, struct command_line *out)
 {
     const char *argument = a->argv[a->at++];
     if (strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0) {
-        out->action = OPTIONS_HELP;
+        out->action = COMMAND_LINE_HELP;
         return OK;
     }
     if (strcmp(argument, "--version") == 0) {
-        out->action = OPTIONS_VERSION;
+        out->action = COMMAND_LINE_VERSION;
         return OK;
     }
     if (strcmp(argument, "--check-config") == 0) {
-        out->action = out->action == OPTIONS_RUN ? OPTIONS_CHECK : out->action;
+        out->action = out->action == COMMAND_LINE_RUN ? COMMAND_LINE_CHECK : out->action;
         return OK;
     }
     if (is_config_option(argument)) {
@@ -96,7 +100,7 @@ static enum err take_argument(struct arguments *a, struct options *out)
     return take_setting(a, argument, &out->config);
 }
 
-static enum err take_all(struct arguments *a, struct options *out)
+static enum err take_all(struct arguments *a, struct command_line *out)
 {
     for (a->at = 1; a->at < a->argc;) {
         TRY(take_argument(a, out));
@@ -105,14 +109,14 @@ static enum err take_all(struct arguments *a, struct options *out)
 }
 
 /* Options win over the file: walk them once to find it and once more after reading it. */
-enum err options_read(int argc, char *const *argv, struct options *out,
-                      char complaint[CONFIG_COMPLAINT_BYTES_MAX])
+enum err command_line_read(int argc, char *const *argv, struct command_line *out,
+                           char complaint[CONFIG_COMPLAINT_BYTES_MAX])
 {
     struct arguments arguments = {.argc = argc, .argv = argv, .complaint = complaint};
-    *out = (struct options){0};
+    *out = (struct command_line){0};
     config_init(&out->config);
     TRY(take_all(&arguments, out));
-    if (out->action == OPTIONS_HELP || out->action == OPTIONS_VERSION) {
+    if (out->action == COMMAND_LINE_HELP || out->action == COMMAND_LINE_VERSION) {
         return OK;
     }
     if (out->config_path != NULL) {
@@ -126,7 +130,7 @@ enum err options_read(int argc, char *const *argv, struct options *out,
     return config_check(&out->config, complaint);
 }
 
-void options_print_help(FILE *to)
+void command_line_print_help(FILE *to)
 {
     fputs("hejnald: MQTT broker and time-series store for cities\n"
           "\n"
