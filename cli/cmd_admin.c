@@ -1,7 +1,7 @@
 #include <string.h>
 
+#include "cli/arguments.h"
 #include "cli/command.h"
-#include "cli/options.h"
 #include "cli/server.h"
 
 int cmd_admin(int argc, char **argv)
@@ -9,7 +9,7 @@ int cmd_admin(int argc, char **argv)
     const char *address = SERVER_DEFAULT;
     struct hejnal *h;
     const struct option_row rows[] = {SERVER_OPTION(&address)};
-    struct options o = {
+    struct arguments o = {
         "admin",
         "checkpoint",
         "Do it now, and return when it is done. checkpoint: move what is only in the "
@@ -21,7 +21,7 @@ int cmd_admin(int argc, char **argv)
         1,
         0,
         {NULL}};
-    enum err e = options_read(&o, argc, argv);
+    enum err e = arguments_read(&o, argc, argv);
     if (e != OK) {
         return e == E_END ? EXIT_DONE : EXIT_USAGE;
     }

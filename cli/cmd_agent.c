@@ -6,10 +6,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/device.h"
 #include "cli/machine.h"
-#include "cli/options.h"
 
 enum { TOPIC_BYTES_MAX = 512, HOST_BYTES_MAX = 64 };
 
@@ -76,7 +76,7 @@ int cmd_agent(int argc, char **argv)
         {"--topic", OPTION_TEXT, &a.topic, 0, 0, NULL, "TOPIC", "Default krakow/infra/HOSTNAME."},
         {"--mqtt", OPTION_TEXT, &a.address, 0, 0, NULL, "HOST:PORT", "Default 127.0.0.1:1883."},
     };
-    struct options o = {
+    struct arguments o = {
         "agent",
         "",
         "Publish this machine's load, CPU, memory, disk, network and temperatures, one "
@@ -89,7 +89,7 @@ int cmd_agent(int argc, char **argv)
         0,
         {NULL}};
     default_topic(topic);
-    enum err e = options_read(&o, argc, argv);
+    enum err e = arguments_read(&o, argc, argv);
     if (e != OK) {
         return e == E_END ? EXIT_DONE : EXIT_USAGE;
     }

@@ -1,6 +1,6 @@
+#include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/fetch.h"
-#include "cli/options.h"
 #include "cli/server.h"
 
 int cmd_export(int argc, char **argv)
@@ -17,17 +17,17 @@ int cmd_export(int argc, char **argv)
         {"-o", OPTION_TEXT, &f.path, 0, 0, NULL, "FILE", "Write FILE when whole; else stdout."},
         SERVER_OPTION(&f.address),
     };
-    struct options o = {"export",
-                        "FILTER",
-                        "All points of the series a topic filter selects, as series,time,value.",
-                        "  hejnal export 'krakow/air/#' --from 2026-01-01 -o air-2026.csv\n",
-                        rows,
-                        sizeof rows / sizeof rows[0],
-                        1,
-                        1,
-                        0,
-                        {NULL}};
-    enum err e = options_read(&o, argc, argv);
+    struct arguments o = {"export",
+                          "FILTER",
+                          "All points of the series a topic filter selects, as series,time,value.",
+                          "  hejnal export 'krakow/air/#' --from 2026-01-01 -o air-2026.csv\n",
+                          rows,
+                          sizeof rows / sizeof rows[0],
+                          1,
+                          1,
+                          0,
+                          {NULL}};
+    enum err e = arguments_read(&o, argc, argv);
     if (e != OK) {
         return e == E_END ? EXIT_DONE : EXIT_USAGE;
     }

@@ -8,10 +8,10 @@
 #include "base/number.h"
 #include "base/timestamp.h"
 #include "base/topic.h"
+#include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/csv.h"
 #include "cli/gzip_file.h"
-#include "cli/options.h"
 #include "cli/server.h"
 
 enum { BATCH_POINTS = 50000, UNDER_WAY = 4, PROGRESS_MS = 500 };
@@ -181,18 +181,19 @@ int cmd_import(int argc, char **argv)
         {"--skip-errors", OPTION_FLAG, &m.skip_errors, 0, 0, NULL, NULL, "Count bad lines, go on."},
         SERVER_OPTION(&m.address),
     };
-    struct options o = {"import",
-                        "FILE.csv[.gz]|-",
-                        "Store the points of a CSV file: series,time,value. Points that are there "
-                        "already change nothing,\nso an import that failed is simply run again.",
-                        "  hejnal import air-2026.csv.gz\n",
-                        rows,
-                        2,
-                        1,
-                        1,
-                        0,
-                        {NULL}};
-    enum err e = options_read(&o, argc, argv);
+    struct arguments o = {
+        "import",
+        "FILE.csv[.gz]|-",
+        "Store the points of a CSV file: series,time,value. Points that are there "
+        "already change nothing,\nso an import that failed is simply run again.",
+        "  hejnal import air-2026.csv.gz\n",
+        rows,
+        2,
+        1,
+        1,
+        0,
+        {NULL}};
+    enum err e = arguments_read(&o, argc, argv);
     if (e != OK) {
         return e == E_END ? EXIT_DONE : EXIT_USAGE;
     }

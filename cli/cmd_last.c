@@ -1,7 +1,7 @@
 #include "base/clock.h"
 #include "cli/age.h"
+#include "cli/arguments.h"
 #include "cli/command.h"
-#include "cli/options.h"
 #include "cli/server.h"
 #include "cli/table.h"
 
@@ -62,17 +62,18 @@ int cmd_last(int argc, char **argv)
         {"--format", OPTION_CHOICE, &format, 0, 0, "table|csv", NULL, "Default table."},
         SERVER_OPTION(&address),
     };
-    struct options o = {"last",
-                        "FILTER",
-                        "The newest value, by event time, of every series a topic filter selects.",
-                        "  hejnal last 'krakow/water/#'\n",
-                        rows,
-                        2,
-                        1,
-                        1,
-                        0,
-                        {NULL}};
-    enum err e = options_read(&o, argc, argv);
+    struct arguments o = {
+        "last",
+        "FILTER",
+        "The newest value, by event time, of every series a topic filter selects.",
+        "  hejnal last 'krakow/water/#'\n",
+        rows,
+        2,
+        1,
+        1,
+        0,
+        {NULL}};
+    enum err e = arguments_read(&o, argc, argv);
     if (e != OK) {
         return e == E_END ? EXIT_DONE : EXIT_USAGE;
     }

@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "base/timestamp.h"
+#include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/device.h"
 #include "cli/gzip_file.h"
-#include "cli/options.h"
 
 enum { PAYLOAD_BYTES_MAX = 65536 };
 
@@ -75,7 +75,7 @@ int cmd_pub(int argc, char **argv)
         {"--protocol", OPTION_CHOICE, &p.protocol, 0, 0, "3.1.1|5", NULL, "Default 5."},
         {"--mqtt", OPTION_TEXT, &p.address, 0, 0, NULL, "HOST:PORT", "Default 127.0.0.1:1883."},
     };
-    struct options o = {
+    struct arguments o = {
         "pub",
         "TOPIC VALUE|-",
         "Publish a value, or (-) one payload for each line of stdin, and wait until it is stored.",
@@ -87,7 +87,7 @@ int cmd_pub(int argc, char **argv)
         2,
         0,
         {NULL}};
-    enum err e = options_read(&o, argc, argv);
+    enum err e = arguments_read(&o, argc, argv);
     if (e != OK) {
         return e == E_END ? EXIT_DONE : EXIT_USAGE;
     }

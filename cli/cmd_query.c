@@ -1,7 +1,7 @@
 #include "cli/aggregates.h"
+#include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/fetch.h"
-#include "cli/options.h"
 #include "cli/server.h"
 
 #include "base/clock.h"
@@ -26,7 +26,7 @@ int cmd_query(int argc, char **argv)
         {"--limit", OPTION_NUMBER, &limit, 1, INT64_MAX, NULL, "N", "At most N rows."},
         SERVER_OPTION(&f.address),
     };
-    struct options o = {
+    struct arguments o = {
         "query",
         "FILTER",
         "Points, or their aggregates in buckets of time, of all series a topic filter selects.",
@@ -39,7 +39,7 @@ int cmd_query(int argc, char **argv)
         1,
         0,
         {NULL}};
-    enum err e = options_read(&o, argc, argv);
+    enum err e = arguments_read(&o, argc, argv);
     if (e != OK) {
         return e == E_END ? EXIT_DONE : EXIT_USAGE;
     }

@@ -2,8 +2,8 @@
 #include <stdio.h>
 
 #include "base/timestamp.h"
+#include "cli/arguments.h"
 #include "cli/command.h"
-#include "cli/options.h"
 #include "cli/server.h"
 
 enum { PAYLOAD_SHOWN = 60 };
@@ -30,18 +30,19 @@ int cmd_rejects(int argc, char **argv)
     struct hejnal_answer *answer = NULL;
     struct hejnal_reject r;
     const struct option_row rows[] = {SERVER_OPTION(&address)};
-    struct options o = {"rejects",
-                        "",
-                        "The last messages that were forwarded but not stored, newest first: when, "
-                        "on which\ntopic, why, and how the payload starts.",
-                        "  hejnal rejects\n",
-                        rows,
-                        1,
-                        0,
-                        0,
-                        0,
-                        {NULL}};
-    enum err e = options_read(&o, argc, argv);
+    struct arguments o = {
+        "rejects",
+        "",
+        "The last messages that were forwarded but not stored, newest first: when, "
+        "on which\ntopic, why, and how the payload starts.",
+        "  hejnal rejects\n",
+        rows,
+        1,
+        0,
+        0,
+        0,
+        {NULL}};
+    enum err e = arguments_read(&o, argc, argv);
     if (e != OK) {
         return e == E_END ? EXIT_DONE : EXIT_USAGE;
     }

@@ -6,10 +6,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/device.h"
 #include "cli/gzip_file.h"
-#include "cli/options.h"
 #include "cli/replay_plan.h"
 #include "cli/shuffle.h"
 
@@ -232,7 +232,7 @@ int cmd_replay(int argc, char **argv)
          "How long to wait for a lost broker (60s)."},
         {"--mqtt", OPTION_TEXT, &r.address, 0, 0, NULL, "HOST:PORT", "Default 127.0.0.1:1883."},
     };
-    struct options o = {
+    struct arguments o = {
         "replay",
         "FILE.csv[.gz]",
         "Publish a wide CSV over MQTT as its devices would: the first column is the time, a "
@@ -246,7 +246,7 @@ int cmd_replay(int argc, char **argv)
         0,
         {NULL}};
 
-    enum err e = options_read(&o, argc, argv);
+    enum err e = arguments_read(&o, argc, argv);
     if (e != OK) {
         return e == E_END ? EXIT_DONE : EXIT_USAGE;
     }

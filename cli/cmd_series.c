@@ -1,7 +1,7 @@
 #include <stdio.h>
 
+#include "cli/arguments.h"
 #include "cli/command.h"
-#include "cli/options.h"
 #include "cli/server.h"
 
 int cmd_series(int argc, char **argv)
@@ -10,17 +10,17 @@ int cmd_series(int argc, char **argv)
     struct hejnal *h;
     struct hejnal_answer *answer = NULL;
     const struct option_row rows[] = {SERVER_OPTION(&address)};
-    struct options o = {"series",
-                        "[FILTER]",
-                        "The paths of the series a topic filter selects; without one, of all.",
-                        "  hejnal series 'krakow/+/bielany/#'\n",
-                        rows,
-                        1,
-                        0,
-                        1,
-                        0,
-                        {NULL}};
-    enum err e = options_read(&o, argc, argv);
+    struct arguments o = {"series",
+                          "[FILTER]",
+                          "The paths of the series a topic filter selects; without one, of all.",
+                          "  hejnal series 'krakow/+/bielany/#'\n",
+                          rows,
+                          1,
+                          0,
+                          1,
+                          0,
+                          {NULL}};
+    enum err e = arguments_read(&o, argc, argv);
     if (e != OK) {
         return e == E_END ? EXIT_DONE : EXIT_USAGE;
     }

@@ -7,10 +7,10 @@
 
 #include "base/clock.h"
 #include "base/topic.h"
+#include "cli/arguments.h"
 #include "cli/city.h"
 #include "cli/command.h"
 #include "cli/device.h"
-#include "cli/options.h"
 
 enum { CONNECTIONS_MAX = 16, DEVICES_A_CONNECTION = 250, REPORT_S = 10 };
 
@@ -113,18 +113,19 @@ int cmd_simulate(int argc, char **argv)
         {"--topic", OPTION_TEXT, &s.root, 0, 0, NULL, "ROOT", "Default krakow."},
         {"--mqtt", OPTION_TEXT, &s.address, 0, 0, NULL, "HOST:PORT", "Default 127.0.0.1:1883."},
     };
-    struct options o = {"simulate",
-                        "",
-                        "Publish as a city would: rivers that follow the rain, air, power, pumps, "
-                        "shelters, lights.",
-                        "  hejnal simulate --devices 1000 --rate 500 --duration 1h\n",
-                        rows,
-                        6,
-                        0,
-                        0,
-                        0,
-                        {NULL}};
-    enum err e = options_read(&o, argc, argv);
+    struct arguments o = {
+        "simulate",
+        "",
+        "Publish as a city would: rivers that follow the rain, air, power, pumps, "
+        "shelters, lights.",
+        "  hejnal simulate --devices 1000 --rate 500 --duration 1h\n",
+        rows,
+        6,
+        0,
+        0,
+        0,
+        {NULL}};
+    enum err e = arguments_read(&o, argc, argv);
     if (e != OK) {
         return e == E_END ? EXIT_DONE : EXIT_USAGE;
     }

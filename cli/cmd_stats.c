@@ -5,8 +5,8 @@
 
 #include "base/number.h"
 #include "cli/age.h"
+#include "cli/arguments.h"
 #include "cli/command.h"
-#include "cli/options.h"
 #include "cli/server.h"
 
 enum stats_format { STATS_TABLE, STATS_JSON };
@@ -74,17 +74,17 @@ int cmd_stats(int argc, char **argv)
         {"--watch", OPTION_FLAG, &watch, 0, 0, NULL, NULL, "Again every 2 seconds."},
         SERVER_OPTION(&address),
     };
-    struct options o = {"stats",
-                        "",
-                        "Counters and sizes of the server.",
-                        "  hejnal stats --watch\n",
-                        rows,
-                        3,
-                        0,
-                        0,
-                        0,
-                        {NULL}};
-    enum err e = options_read(&o, argc, argv);
+    struct arguments o = {"stats",
+                          "",
+                          "Counters and sizes of the server.",
+                          "  hejnal stats --watch\n",
+                          rows,
+                          3,
+                          0,
+                          0,
+                          0,
+                          {NULL}};
+    enum err e = arguments_read(&o, argc, argv);
     if (e != OK) {
         return e == E_END ? EXIT_DONE : EXIT_USAGE;
     }

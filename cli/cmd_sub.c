@@ -2,9 +2,9 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+#include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/device.h"
-#include "cli/options.h"
 
 struct sub {
     const char *address;
@@ -37,7 +37,7 @@ static void on_message(void *context, struct bytes topic, struct bytes payload)
     }
 }
 
-static int run(struct sub *s, const struct options *o)
+static int run(struct sub *s, const struct arguments *o)
 {
     struct device *device;
     struct device_options options = {.address = s->address,
@@ -69,17 +69,17 @@ int cmd_sub(int argc, char **argv)
         {"--protocol", OPTION_CHOICE, &s.protocol, 0, 0, "3.1.1|5", NULL, "Default 5."},
         {"--mqtt", OPTION_TEXT, &s.address, 0, 0, NULL, "HOST:PORT", "Default 127.0.0.1:1883."},
     };
-    struct options o = {"sub",
-                        "FILTER...",
-                        "Print messages as they are published: topic, a space, payload.",
-                        "  hejnal sub 'krakow/water/#'\n",
-                        rows,
-                        sizeof rows / sizeof rows[0],
-                        1,
-                        16,
-                        0,
-                        {NULL}};
-    enum err e = options_read(&o, argc, argv);
+    struct arguments o = {"sub",
+                          "FILTER...",
+                          "Print messages as they are published: topic, a space, payload.",
+                          "  hejnal sub 'krakow/water/#'\n",
+                          rows,
+                          sizeof rows / sizeof rows[0],
+                          1,
+                          16,
+                          0,
+                          {NULL}};
+    enum err e = arguments_read(&o, argc, argv);
     if (e != OK) {
         return e == E_END ? EXIT_DONE : EXIT_USAGE;
     }

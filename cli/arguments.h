@@ -2,15 +2,15 @@
  * positional arguments. `--` ends options. A wrong one gets one line that says what would be right.
  */
 
-#ifndef CLI_OPTIONS_H
-#define CLI_OPTIONS_H
+#ifndef CLI_ARGUMENTS_H
+#define CLI_ARGUMENTS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
 
-enum { OPTIONS_POSITIONAL_MAX = 64 };
+enum { ARGUMENTS_POSITIONAL_MAX = 64 };
 
 enum option_kind {
     OPTION_FLAG,   /* bool * */
@@ -31,7 +31,7 @@ struct option_row {
     const char *sentence; /* Help. */
 };
 
-struct options {
+struct arguments {
     const char *command;   /* "query" */
     const char *arguments; /* "FILTER" */
     const char *sentence;
@@ -39,12 +39,12 @@ struct options {
     const struct option_row *rows;
     unsigned row_count;
     unsigned positional_least, positional_most;
-    /* Filled by options_read(). */
+    /* Filled by arguments_read(). */
     unsigned positional_count;
-    const char *positional[OPTIONS_POSITIONAL_MAX];
+    const char *positional[ARGUMENTS_POSITIONAL_MAX];
 };
 
 /* Parse argv[1..]. OK; E_END: --help was asked for and printed; E_MALFORMED: told on stderr. */
-MUST_USE enum err options_read(struct options *o, int argc, char **argv);
+MUST_USE enum err arguments_read(struct arguments *o, int argc, char **argv);
 
-#endif /* CLI_OPTIONS_H */
+#endif /* CLI_ARGUMENTS_H */

@@ -1,4 +1,4 @@
-#include "cli/options.h"
+#include "cli/arguments.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -19,7 +19,7 @@ static void print_row(const struct option_row *row)
            row->sentence);
 }
 
-static void print_help(const struct options *o)
+static void print_help(const struct arguments *o)
 {
     printf("hejnal %s %s [options]\n\n%s\n\n", o->command, o->arguments, o->sentence);
     for (unsigned i = 0; i < o->row_count; i++) {
@@ -29,14 +29,15 @@ static void print_help(const struct options *o)
     printf("\nExample:\n%s", o->example);
 }
 
-static enum err complain(const struct options *o, const char *what, const char *word,
+static enum err complain(const struct arguments *o, const char *what, const char *word,
                          const char *right)
 {
     (void)fprintf(stderr, "hejnal %s: %s '%s'; %s\n", o->command, what, word, right);
     return E_MALFORMED;
 }
 
-static enum err read_number(const struct options *o, const struct option_row *row, const char *text)
+static enum err read_number(const struct arguments *o, const struct option_row *row,
+                            const char *text)
 {
     char *end, right[96];
     errno = 0;
@@ -50,7 +51,8 @@ static enum err read_number(const struct options *o, const struct option_row *ro
     return OK;
 }
 
-static enum err read_choice(const struct options *o, const struct option_row *row, const char *text)
+static enum err read_choice(const struct arguments *o, const struct option_row *row,
+                            const char *text)
 {
     size_t size = strlen(text);
     int index = 0;
@@ -67,7 +69,8 @@ static enum err read_choice(const struct options *o, const struct option_row *ro
     return complain(o, "bad value", text, right);
 }
 
-static enum err read_value(const struct options *o, const struct option_row *row, const char *text)
+static enum err read_value(const struct arguments *o, const struct option_row *row,
+                           const char *text)
 {
     switch (row->kind) {
     case OPTION_FLAG:
@@ -100,7 +103,7 @@ static size_t name_size(const char *word)
     return strncmp(word, "--", 2) == 0 ? strcspn(word, "=") : strlen(word);
 }
 
-static const struct option_row *find_row(const struct options *o, const char *word)
+static const struct option_row *find_row(const struct arguments *o, const char *word)
 {
     size_t size = name_size(word);
     for (unsigned i = 0; i < o->row_count; i++) {
@@ -117,7 +120,7 @@ static bool is_option(const char *word)
     return word[0] == '-' && word[1] != 0 && (word[1] < '0' || word[1] > '9');
 }
 
-static enum err read_option(struct options *o, int argc, char **argv, int *i)
+static enum err read_option(struct arguments *o, int argc, char **argv, int *i)
 {
     const char *word = argv[*i];
     const struct option_row *row = find_row(o, word);
@@ -139,7 +142,7 @@ static enum err read_option(struct options *o, int argc, char **argv, int *i)
     return read_value(o, row, argv[*i]);
 }
 
-enum err options_read(struct options *o, int argc, char **argv)
+enum err arguments_read(struct arguments *o, int argc, char **argv)
 {
     bool ended = false;
     o->positional_count = 0;

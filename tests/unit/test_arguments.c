@@ -1,4 +1,4 @@
-#include "cli/options.h"
+#include "cli/arguments.h"
 
 #include <string.h>
 
@@ -17,7 +17,7 @@ static const struct option_row rows[] = {
     {"--format", OPTION_CHOICE, &choice, 0, 0, "csv|jsonl", NULL, ""},
 };
 
-static enum err read_words(struct options *o, const char *line)
+static enum err read_words(struct arguments *o, const char *line)
 {
     static char words[256];
     char *argv[16] = {(char[]){"cmd"}}, *rest = words;
@@ -26,13 +26,13 @@ static enum err read_words(struct options *o, const char *line)
     while (rest != NULL && argc < 16) {
         argv[argc++] = strsep(&rest, " ");
     }
-    *o = (struct options){"test", "A", "", "", rows, 5, 1, 2, 0, {NULL}};
-    return options_read(o, argc, argv);
+    *o = (struct arguments){"test", "A", "", "", rows, 5, 1, 2, 0, {NULL}};
+    return arguments_read(o, argc, argv);
 }
 
 static void options_stand_anywhere(void **state)
 {
-    struct options o;
+    struct arguments o;
     (void)state;
     assert_ok(read_words(&o, "one --number 7 --flag two --text=x=y --format jsonl --every 5m"));
     assert_int_equal(o.positional_count, 2);
@@ -46,7 +46,7 @@ static void options_stand_anywhere(void **state)
 
 static void a_negative_time_is_no_option(void **state)
 {
-    struct options o;
+    struct arguments o;
     (void)state;
     assert_ok(read_words(&o, "a -6h"));
     assert_string_equal(o.positional[1], "-6h");
@@ -59,7 +59,7 @@ static void wrong_words_are_refused(void **state)
     static const char *const bad[] = {"a --number 11", "a --number x",   "a --nope",
                                       "a --text",      "a --format xml", "a --every 5",
                                       "a b c",         "--flag",         "a --flag=1"};
-    struct options o;
+    struct arguments o;
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         assert_int_equal(read_words(&o, bad[i]), E_MALFORMED);
