@@ -1,0 +1,277 @@
+#include "clients/hejnal_batch.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+
+enum { ROWS_LEAST = 16, SLOTS_LEAST = 64, SECTIONS_KEPT = 4096 };
+
+enum hejnal_result hejnal_batch_create(struct hejnal_batch **out)
+{
+    struct hejnal_batch *b = calloc(1, sizeof *b);
+    if (b == NULL) {
+        return HEJNAL_NO_MEMORY;
+    }
+    *out = b;
+    return HEJNAL_OK;
+}
+
+static void free_section(struct hejnal_section *s)
+{
+    for (unsigned i = 0; s->value != NULL && i < hejnal_section_width(s); i++) {
+        free(s->value[i]);
+    }
+    free(s->value);
+    free(s->times);
+    free(s->present);
+    free(s->key);
+    free(s);
+}
+
+static void free_sections(struct hejnal_batch *b)
+{
+    for (size_t i = 0; i < b->sections; i++) {
+        free_section(b->section[i]);
+    }
+    free(b->section);
+    free(b->slot);
+    *b = (struct hejnal_batch){0};
+}
+
+void hejnal_batch_destroy(struct hejnal_batch *b)
+{
+    if (b != NULL) {
+        free_sections(b);
+        free(b);
+    }
+}
+
+void hejnal_batch_clear(struct hejnal_batch *b)
+{
+    if (b->sections > SECTIONS_KEPT) {
+        free_sections(b);
+    }
+    for (size_t i = 0; i < b->sections; i++) {
+        b->section[i]->rows = 0;
+        b->section[i]->gaps = 0;
+    }
+    b->at = NULL;
+    b->points = 0;
+    b->bytes = 0;
+}
+
+uint64_t hejnal_batch_points(const struct hejnal_batch *b)
+{
+    return b->points;
+}
+
+size_t hejnal_batch_bytes(const struct hejnal_batch *b)
+{
+    return b->bytes;
+}
+
+/* -- Finding a section ------------------------------------------------------------------------ */
+
+/* Path and columns as one run of bytes; NULL: no memory. */
+static char *make_key(const char *path, const char *const *columns, unsigned count, size_t *bytes)
+{
+    size_t size = strlen(path) + 1;
+    for (unsigned i = 0; i < count; i++) {
+        size += strlen(columns[i]) + 1;
+    }
+    char *key = malloc(size);
+    char *to = key;
+    for (unsigned i = 0; key != NULL && i <= count; i++) {
+        const char *text = i == 0 ? path : columns[i - 1];
+        size_t part = strlen(text) + 1;
+        memcpy(to, text, part);
+        to += part;
+    }
+    *bytes = size;
+    return key;
+}
+
+static void put_slot(struct hejnal_batch *b, size_t index)
+{
+    size_t at = b->section[index]->hash & (b->slots - 1);
+    while (b->slot[at] != 0) {
+        at = (at + 1) & (b->slots - 1);
+    }
+    b->slot[at] = (uint32_t)index + 1;
+}
+
+/* Room for one more section in both lists. */
+static bool grow_sections(struct hejnal_batch *b)
+{
+    if (b->sections == b->sections_room) {
+        size_t room = b->sections_room == 0 ? SLOTS_LEAST / 4 : b->sections_room * 2;
+        struct hejnal_section **section =
+            realloc(b->section, room * sizeof(struct hejnal_section *));
+        if (section == NULL) {
+            return false;
+        }
+        b->section = section;
+        b->sections_room = room;
+    }
+    if (b->slots > 2 * (b->sections + 1)) {
+        return true;
+    }
+    size_t slots = b->slots == 0 ? SLOTS_LEAST : b->slots * 2;
+    uint32_t *slot = calloc(slots, sizeof *slot);
+    if (slot == NULL) {
+        return false;
+    }
+    free(b->slot);
+    b->slot = slot;
+    b->slots = slots;
+    for (size_t i = 0; i < b->sections; i++) {
+        put_slot(b, i);
+    }
+    return true;
+}
+
+static bool is_section(const struct hejnal_section *s, const char *path, const char *const *columns,
+                       unsigned count)
+{
+    if (s->columns != count || strcmp(s->path, path) != 0) {
+        return false;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        if (strcmp(s->name[i], columns[i]) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static uint64_t hash_names(const char *path, const char *const *columns, unsigned count)
+{
+    uint64_t hash = hash_bytes(bytes_of(path));
+    for (unsigned i = 0; i < count; i++) {
+        hash = hash_seeded(hash, bytes_of(columns[i]));
+    }
+    return hash;
+}
+
+static struct hejnal_section *find_section(const struct hejnal_batch *b, uint64_t hash,
+                                           const char *path, const char *const *columns,
+                                           unsigned count)
+{
+    for (size_t at = hash; b->slots > 0; at++) {
+        uint32_t index = b->slot[at & (b->slots - 1)];
+        if (index == 0) {
+            break;
+        }
+        struct hejnal_section *s = b->section[index - 1];
+        if (s->hash == hash && is_section(s, path, columns, count)) {
+            return s;
+        }
+    }
+    return NULL;
+}
+
+static struct hejnal_section *add_section(struct hejnal_batch *b, uint64_t hash, const char *path,
+                                          const char *const *columns, unsigned count)
+{
+    struct hejnal_section *s = calloc(1, sizeof *s);
+    if (s == NULL) {
+        return NULL;
+    }
+    s->columns = count;
+    s->hash = hash;
+    s->key = make_key(path, columns, count, &s->key_bytes);
+    s->value = calloc(hejnal_section_width(s), sizeof(double *));
+    if (s->key == NULL || s->value == NULL || !grow_sections(b)) {
+        free_section(s);
+        return NULL;
+    }
+    s->path = s->key;
+    const char *at = s->key;
+    for (unsigned i = 0; i < count; i++) {
+        at += strlen(at) + 1;
+        s->name[i] = at;
+    }
+    b->section[b->sections] = s;
+    put_slot(b, b->sections);
+    b->sections++;
+    return s;
+}
+
+enum hejnal_result hejnal_batch_section(struct hejnal_batch *b, const char *path,
+                                        const char *const *columns, unsigned count)
+{
+    if (path == NULL || count > HEJNAL_COLUMNS_MAX || b->sections == UINT32_MAX - 1) {
+        return HEJNAL_MISUSE;
+    }
+    uint64_t hash = hash_names(path, columns, count);
+    struct hejnal_section *s = find_section(b, hash, path, columns, count);
+    if (s == NULL) {
+        s = add_section(b, hash, path, columns, count);
+    }
+    if (s == NULL) {
+        return HEJNAL_NO_MEMORY;
+    }
+    b->at = s;
+    return HEJNAL_OK;
+}
+
+/* -- Rows ------------------------------------------------------------------------------------- */
+
+static bool grow_list(void *list, size_t count, size_t item_bytes)
+{
+    void *old, *grown;
+    memcpy(&old, list, sizeof old);
+    grown = realloc(old, count * item_bytes);
+    if (grown == NULL) {
+        return false;
+    }
+    memcpy(list, &grown, sizeof grown);
+    return true;
+}
+
+static bool grow_rows(struct hejnal_section *s)
+{
+    size_t room = s->rows_room == 0 ? ROWS_LEAST : s->rows_room * 2;
+    if (!grow_list(&s->times, room, sizeof *s->times) ||
+        !grow_list(&s->present, room, sizeof *s->present)) {
+        return false;
+    }
+    for (unsigned i = 0; i < hejnal_section_width(s); i++) {
+        if (!grow_list(&s->value[i], room, sizeof **s->value)) {
+            return false;
+        }
+    }
+    s->rows_room = room;
+    return true;
+}
+
+enum hejnal_result hejnal_batch_row(struct hejnal_batch *b, int64_t time_ns, const double *values,
+                                    uint64_t present)
+{
+    struct hejnal_section *s = b->at;
+    if (s == NULL) {
+        return HEJNAL_MISUSE;
+    }
+    unsigned width = hejnal_section_width(s);
+    uint64_t all = width == 64 ? UINT64_MAX : (UINT64_C(1) << width) - 1;
+    if (s->rows == s->rows_room && !grow_rows(s)) {
+        return HEJNAL_NO_MEMORY;
+    }
+    if (s->rows == 0) {
+        b->bytes += s->key_bytes;
+    }
+    present &= all;
+    s->times[s->rows] = time_ns;
+    s->present[s->rows] = present;
+    s->gaps |= all & ~present;
+    for (unsigned i = 0; i < width; i++) {
+        s->value[i][s->rows] = values[i];
+    }
+    s->rows++;
+    unsigned points = (unsigned)__builtin_popcountll(present);
+    b->points += points;
+    b->bytes += 6 + points * sizeof(double); /* A time takes about six. */
+    return HEJNAL_OK;
+}

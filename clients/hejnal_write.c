@@ -1,0 +1,239 @@
+/* Writing: batches cut into requests of a good size, several of them under way. */
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "clients/hejnal_batch.h"
+#include "clients/hejnal_connection.h"
+
+/* A request holds at most so many values (absent ones too) and bytes of names: a quarter MiB or so,
+ * some milliseconds of work for the server. */
+enum { VALUES_MAX = 32768, SECTIONS_MAX = 2048, COLUMNS_MAX = 8192, NAME_BYTES_MAX = 512 << 10 };
+
+/* One request being built. Arrays of sections that need no change are lent as they are. */
+struct hejnal_packer {
+    size_t sections, columns, values, name_bytes;
+    size_t deltas, packed, runs;
+    Hejnal__V1__WriteRows rows[SECTIONS_MAX], *row_list[SECTIONS_MAX];
+    Hejnal__V1__WriteColumn column[COLUMNS_MAX], *column_list[COLUMNS_MAX];
+    int64_t delta[VALUES_MAX];
+    double value[VALUES_MAX]; /* Of columns with gaps. */
+    uint32_t run[2 * (VALUES_MAX + COLUMNS_MAX)];
+};
+
+static void empty(struct hejnal_packer *p)
+{
+    p->sections = p->columns = p->values = p->name_bytes = 0;
+    p->deltas = p->packed = p->runs = 0;
+}
+
+void hejnal_write_free_packer(struct hejnal_packer *p)
+{
+    free(p);
+}
+
+bool hejnal_write_take(struct hejnal *h, const frame_response *r)
+{
+    for (unsigned i = 0; i < h->write_count; i++) {
+        if (h->writes[i] != r->id) {
+            continue;
+        }
+        if (r->error != NULL && h->write_fault.result == HEJNAL_OK) {
+            hejnal_answer_fault(r->error, &h->write_fault);
+        }
+        if (r->end != NULL) {
+            h->acked += r->end->rows;
+            h->refused += r->end->refused;
+        }
+        if (r->end != NULL || r->error != NULL) {
+            h->writes[i] = h->writes[--h->write_count];
+        }
+        return true;
+    }
+    return false;
+}
+
+static enum hejnal_result wait_writes(struct hejnal *h, unsigned left)
+{
+    while (h->write_count > left) {
+        enum hejnal_result result = hejnal_connection_receive(h);
+        if (result != HEJNAL_OK) {
+            return result;
+        }
+    }
+    return HEJNAL_OK;
+}
+
+enum hejnal_result hejnal_write_wait(struct hejnal *h, unsigned left)
+{
+    enum hejnal_result result = wait_writes(h, left);
+    if (result != HEJNAL_OK) {
+        return result;
+    }
+    if (h->write_fault.result != HEJNAL_OK) {
+        result = hejnal_connection_tell(h, &h->write_fault);
+        if (left == 0) {
+            h->write_fault = (struct hejnal_fault){0};
+        }
+    }
+    return result;
+}
+
+/* Send what was packed. */
+static enum hejnal_result ship(struct hejnal *h)
+{
+    struct hejnal_packer *p = h->packer;
+    Hejnal__V1__Write write = HEJNAL__V1__WRITE__INIT;
+    frame_request r = HEJNAL__V1__REQUEST__INIT;
+
+    if (p->sections == 0) {
+        return HEJNAL_OK;
+    }
+    enum hejnal_result result = wait_writes(h, HEJNAL_WRITES_MAX - 1);
+    if (result != HEJNAL_OK) {
+        return result;
+    }
+    write.n_rows = p->sections;
+    write.rows = p->row_list;
+    r.id = hejnal_connection_id(h);
+    r.body_case = HEJNAL__V1__REQUEST__BODY_WRITE;
+    r.write = &write;
+    empty(p);
+    result = hejnal_connection_send(h, &r);
+    if (result == HEJNAL_OK) {
+        h->writes[h->write_count++] = r.id;
+    }
+    return result;
+}
+
+/* The values of a column that are there, and the runs that tell where. */
+static void pack_gaps(struct hejnal_packer *p, const struct hejnal_section *s, unsigned index,
+                      size_t from, size_t rows)
+{
+    Hejnal__V1__WriteColumn *column = &p->column[p->columns];
+    const uint64_t bit = UINT64_C(1) << index;
+    bool is_present = true; /* Runs start with present ones. */
+    uint32_t length = 0;
+
+    column->value = &p->value[p->packed];
+    column->present_runs = &p->run[p->runs];
+    for (size_t i = from; i < from + rows; i++) {
+        if (((s->present[i] & bit) != 0) != is_present) {
+            p->run[p->runs++] = length;
+            is_present = !is_present;
+            length = 0;
+        }
+        length++;
+        if (is_present) {
+            p->value[p->packed++] = s->value[index][i];
+        }
+    }
+    p->run[p->runs++] = length;
+    column->n_value = (size_t)(&p->value[p->packed] - column->value);
+    column->n_present_runs = (size_t)(&p->run[p->runs] - column->present_runs);
+}
+
+static void pack_columns(struct hejnal_packer *p, const struct hejnal_section *s, size_t from,
+                         size_t rows)
+{
+    for (unsigned i = 0; i < hejnal_section_width(s); i++) {
+        Hejnal__V1__WriteColumn *column = &p->column[p->columns];
+        hejnal__v1__write_column__init(column);
+        if ((s->gaps >> i & 1) != 0) {
+            pack_gaps(p, s, i, from, rows);
+        } else {
+            column->n_value = rows;
+            column->value = s->value[i] + from;
+        }
+        p->column_list[p->columns++] = column;
+    }
+}
+
+/* Rows [from, from + rows) of a section; they fit. */
+static void pack_rows(struct hejnal_packer *p, const struct hejnal_section *s, size_t from,
+                      size_t rows)
+{
+    Hejnal__V1__WriteRows *out = &p->rows[p->sections];
+    hejnal__v1__write_rows__init(out);
+    memcpy(&out->path, &s->path, sizeof out->path); /* Lent; only read. */
+    const char *const *names = s->name;
+    out->n_columns = s->columns;
+    memcpy(&out->columns, &names, sizeof out->columns);
+    out->n_time_delta = rows;
+    out->time_delta = &p->delta[p->deltas];
+    for (size_t i = from; i < from + rows; i++) {
+        p->delta[p->deltas++] =
+            (int64_t)((uint64_t)s->times[i] - (i == from ? 0 : (uint64_t)s->times[i - 1]));
+    }
+    out->n_values = hejnal_section_width(s);
+    out->values = &p->column_list[p->columns];
+    pack_columns(p, s, from, rows);
+    p->values += rows * out->n_values;
+    p->name_bytes += s->key_bytes;
+    p->row_list[p->sections++] = out;
+}
+
+static enum hejnal_result pack_section(struct hejnal *h, const struct hejnal_section *s)
+{
+    struct hejnal_packer *p = h->packer;
+    const size_t width = hejnal_section_width(s);
+
+    for (size_t from = 0; from < s->rows;) {
+        size_t rows = (VALUES_MAX - p->values) / width;
+        if (rows == 0 || p->sections == SECTIONS_MAX || p->columns + width > COLUMNS_MAX ||
+            (p->name_bytes + s->key_bytes > NAME_BYTES_MAX && p->sections > 0)) {
+            enum hejnal_result result = ship(h);
+            if (result != HEJNAL_OK) {
+                return result;
+            }
+            continue;
+        }
+        rows = rows < s->rows - from ? rows : s->rows - from;
+        pack_rows(p, s, from, rows);
+        from += rows;
+    }
+    return HEJNAL_OK;
+}
+
+static enum hejnal_result post_all(struct hejnal *h, const struct hejnal_batch *b)
+{
+    if (h->packer == NULL) {
+        h->packer = malloc(sizeof *h->packer);
+        if (h->packer == NULL) {
+            return hejnal_connection_fail(h, HEJNAL_NO_MEMORY, "out of memory");
+        }
+    }
+    empty(h->packer);
+    for (size_t i = 0; i < b->sections; i++) {
+        enum hejnal_result result = pack_section(h, b->section[i]);
+        if (result != HEJNAL_OK) {
+            return result;
+        }
+    }
+    return ship(h);
+}
+
+enum hejnal_result hejnal_write_post(struct hejnal *h, const struct hejnal_batch *b)
+{
+    enum hejnal_result result = post_all(h, b);
+    if (result == HEJNAL_OK && h->write_fault.result != HEJNAL_OK) {
+        result = hejnal_connection_tell(h, &h->write_fault);
+    }
+    return result;
+}
+
+enum hejnal_result hejnal_write(struct hejnal *h, const struct hejnal_batch *b)
+{
+    enum hejnal_result result = post_all(h, b);
+    return result == HEJNAL_OK ? hejnal_write_wait(h, 0) : result;
+}
+
+uint64_t hejnal_write_acked(const struct hejnal *h)
+{
+    return h->acked;
+}
+
+uint64_t hejnal_write_refused(const struct hejnal *h)
+{
+    return h->refused;
+}
