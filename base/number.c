@@ -170,7 +170,7 @@ static bool find_places(double magnitude, uint64_t *whole, unsigned *places)
  * the interval around a power of two is lopsided, and fewer may be found around its middle. */
 static void print_shortest(double magnitude, char *text, size_t size)
 {
-    long double ulp = nextafter(magnitude, INFINITY) - magnitude;
+    long double ulp = (long double)(nextafter(magnitude, HUGE_VAL) - magnitude);
 
     for (int digits = magnitude < DBL_MIN ? 0 : DBL_DIG - 1; digits < 17; digits++) {
         snprintf(text, size, "%.*e", digits, magnitude);

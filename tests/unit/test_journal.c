@@ -26,7 +26,7 @@ static int setup(void **state)
     (void)state;
     directory_make(&dir);
     open_journal();
-    return batch_create(&batch);
+    return (int)batch_create(&batch);
 }
 
 static int teardown(void **state)
