@@ -3,9 +3,10 @@
  * Without any rule a payload that is a number, a boolean or JSON feeds series: every numeric or
  * boolean leaf below the topic, its path made of the object keys and array positions
  * ("wind/dir", "phase/0"); what a topic level cannot hold in a key (/ + # % and control characters)
- * is percent-encoded. A top-level `time`, `timestamp`, `ts` or `t` (the first of them that is a
- * plausible time) is the event time. An object that besides the time has only `value` or `v` feeds
- * the topic's own series (name ""). One pass, no allocation. */
+ * is percent-encoded, each byte of its UTF-8. A top-level `time`, `timestamp`, `ts` or `t` (the
+ * first of them that is a plausible time: RFC 3339, or a unix time that timestamp.h takes for one)
+ * is the event time and no value. An object that besides the time has only `value` or `v` feeds the
+ * topic's own series (name ""). One pass, no allocation. */
 
 #ifndef PROTO_PAYLOAD_H
 #define PROTO_PAYLOAD_H
@@ -47,9 +48,9 @@ struct payload {
     bool has_time;
     int64_t time_ns;
     unsigned count;
-    struct payload_point
-        points[PAYLOAD_POINTS_MAX]; /* In order of appearance; a repeated name: last. */
-    struct writer names;            /* Built names; the buffer is `names_memory`. */
+    /* In order of appearance; a repeated name: last. One more for the time, until it is known. */
+    struct payload_point points[PAYLOAD_POINTS_MAX + 1];
+    struct writer names; /* Built names; the buffer is `names_memory`. */
     uint8_t names_memory[PAYLOAD_NAMES_BYTES_MAX];
 };
 
