@@ -262,3 +262,8 @@ uint64_t part_file_bytes(const struct part *p)
     struct stat file;
     return stat(p->path, &file) == 0 ? (uint64_t)file.st_blocks * 512 : 0;
 }
+
+bool part_mark_damaged(struct part *p)
+{
+    return !atomic_exchange(&p->damaged, true);
+}

@@ -10,6 +10,7 @@
 #ifndef STORAGE_PART_H
 #define STORAGE_PART_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/bytes.h"
@@ -53,6 +54,9 @@ uint64_t part_applied(const struct part *p);     /* Journal position its flushes
 uint32_t part_flush_count(const struct part *p); /* Complete flushes; they count from 1. */
 uint64_t part_file_bytes(const struct part *p);
 
+/* Remember that a chunk of it is damaged. True for the first who says so: he writes the log. */
+bool part_mark_damaged(struct part *p);
+
 /* Writing one flush: begin, chunks by ascending (group, time), end. One thread at a time. `end`
  * makes it durable and complete in one step; after a failure call part_flush_abort(): nothing
  * counts. */
@@ -72,6 +76,8 @@ MUST_USE enum err part_cursor_open(struct part *p, uint32_t group, struct part_c
 /* E_END after the last. */
 MUST_USE enum err part_cursor_next(struct part_cursor *c, uint32_t *flush, struct bytes *key,
                                    struct bytes *value);
+/* Leave out what is left of the flush the last chunk was in. */
+void part_cursor_skip_flush(struct part_cursor *c);
 /* The chunk under a key seen before; does not move the cursor. E_NOT_FOUND. */
 MUST_USE enum err part_cursor_get(struct part_cursor *c, struct bytes key, struct bytes *value);
 void part_cursor_close(struct part_cursor *c);

@@ -63,7 +63,7 @@ enum err part_cursor_next(struct part_cursor *c, uint32_t *flush, struct bytes *
                           struct bytes *value)
 {
     struct part_key found;
-    while (c->flush <= c->flushes) {
+    while (c->flush != 0 && c->flush <= c->flushes) {
         TRY(c->placed ? kv_cursor_next(c->cursor, key, value)
                       : seek(c, (struct part_key){c->flush, c->group, INT64_MIN}, key, value));
         TRY(part_key_read(*key, &found));
@@ -74,11 +74,14 @@ enum err part_cursor_next(struct part_cursor *c, uint32_t *flush, struct bytes *
         }
         /* Behind the group's place in this flush; look at its place in the next. */
         c->flush = found.flush > c->flush ? found.flush : c->flush + 1;
-        if (c->flush == 0) {
-            break;
-        }
     }
     return E_END;
+}
+
+void part_cursor_skip_flush(struct part_cursor *c)
+{
+    c->flush++; /* To 0 behind the last there can be. */
+    c->placed = false;
 }
 
 enum err part_cursor_get(struct part_cursor *c, struct bytes key, struct bytes *value)

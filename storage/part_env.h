@@ -20,6 +20,7 @@
 struct part {
     atomic_uint references;
     atomic_bool doomed;
+    atomic_bool damaged; /* A reader met a chunk it could not read. */
     atomic_uint flushes; /* Complete ones; a reader looks before it begins its transaction. */
     atomic_ullong applied;
     uint64_t id;
