@@ -12,7 +12,8 @@
 
 #include "base/check.h"
 
-/* The ring's fences are inline assembly, which ThreadSanitizer does not see: tell it. */
+/* The ring's fences are inline assembly, which ThreadSanitizer does not see: tell it what they
+ * promise, and to look away from the ring's own slots. */
 #if defined(__SANITIZE_THREAD__)
 #define HAS_TSAN 1
 #elif defined(__has_feature)
@@ -21,13 +22,25 @@
 #endif
 #endif
 #ifdef HAS_TSAN
-void __tsan_acquire(void *at); // NOLINT(bugprone-reserved-identifier): the sanitizer's own name
-void __tsan_release(void *at); // NOLINT(bugprone-reserved-identifier): the sanitizer's own name
+// NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming): the sanitizer's names
+void __tsan_acquire(void *at);
+void __tsan_release(void *at);
+void AnnotateIgnoreReadsBegin(const char *file, int line);
+void AnnotateIgnoreReadsEnd(const char *file, int line);
+void AnnotateIgnoreWritesBegin(const char *file, int line);
+void AnnotateIgnoreWritesEnd(const char *file, int line);
+// NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming)
 #define TSAN_ACQUIRE(at) __tsan_acquire(at)
 #define TSAN_RELEASE(at) __tsan_release(at)
+#define TSAN_LOOK_AWAY()                                                                           \
+    (AnnotateIgnoreReadsBegin(__FILE__, __LINE__), AnnotateIgnoreWritesBegin(__FILE__, __LINE__))
+#define TSAN_LOOK_AGAIN()                                                                          \
+    (AnnotateIgnoreWritesEnd(__FILE__, __LINE__), AnnotateIgnoreReadsEnd(__FILE__, __LINE__))
 #else
-#define TSAN_ACQUIRE(at) (void)(at)
-#define TSAN_RELEASE(at) (void)(at)
+#define TSAN_ACQUIRE(at)  (void)(at)
+#define TSAN_RELEASE(at)  (void)(at)
+#define TSAN_LOOK_AWAY()  (void)0
+#define TSAN_LOOK_AGAIN() (void)0
 #endif
 
 struct mailbox {
@@ -67,7 +80,10 @@ enum err mailbox_post(struct mailbox *m, void *letter)
     const uint64_t one = 1;
 
     TSAN_RELEASE(&m->ring);
-    if (!ck_ring_enqueue_mpsc(&m->ring, m->letters, letter)) {
+    TSAN_LOOK_AWAY();
+    const bool posted = ck_ring_enqueue_mpsc(&m->ring, m->letters, letter);
+    TSAN_LOOK_AGAIN();
+    if (!posted) {
         return E_BUSY;
     }
     if (!atomic_exchange(&m->rung, true)) {
@@ -78,7 +94,10 @@ enum err mailbox_post(struct mailbox *m, void *letter)
 
 enum err mailbox_take(struct mailbox *m, void **letter)
 {
-    if (!ck_ring_dequeue_mpsc(&m->ring, m->letters, letter)) {
+    TSAN_LOOK_AWAY();
+    const bool taken = ck_ring_dequeue_mpsc(&m->ring, m->letters, letter);
+    TSAN_LOOK_AGAIN();
+    if (!taken) {
         return E_END;
     }
     TSAN_ACQUIRE(&m->ring);

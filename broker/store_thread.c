@@ -280,6 +280,7 @@ void store_stop(struct store_thread *s)
             (void)poll(NULL, 0, FULL_WAIT_MS);
         }
         thread_join(&s->thread);
+        workers_settle(s->workers); /* One may be in the middle of posting a letter here. */
     }
     tails_destroy(s->tails);
     mailbox_destroy(s->mailbox);

@@ -11,9 +11,10 @@ enum { FULL_WAIT_MS = 1 };
 
 struct workers {
     struct lock lock; /* Guards all below. */
-    struct signal posted;
+    struct signal posted, idle;
     struct job *first, **last;
     bool ending;
+    unsigned left; /* Jobs posted whose letter has not been posted. */
     unsigned started;
     struct thread threads[];
 };
@@ -46,6 +47,11 @@ static void work(void *raw)
         while (mailbox_post(reply, &job->letter) == E_BUSY) {
             (void)poll(NULL, 0, FULL_WAIT_MS); /* A full loop is a busy one: let it catch up. */
         }
+        lock_take(&w->lock);
+        if (--w->left == 0) {
+            signal_wake_all(&w->idle);
+        }
+        lock_drop(&w->lock);
     }
 }
 
@@ -58,6 +64,7 @@ enum err workers_create(unsigned threads, struct workers **out)
     }
     lock_init(&w->lock);
     signal_init(&w->posted);
+    signal_init(&w->idle);
     w->last = &w->first;
     for (; w->started < threads; w->started++) {
         enum err e = thread_start(&w->threads[w->started], "worker", work, w);
@@ -82,9 +89,19 @@ void workers_destroy(struct workers *w)
     for (unsigned i = 0; i < w->started; i++) {
         thread_join(&w->threads[i]);
     }
+    signal_fini(&w->idle);
     signal_fini(&w->posted);
     lock_fini(&w->lock);
     free(w);
+}
+
+void workers_settle(struct workers *w)
+{
+    lock_take(&w->lock);
+    while (w->left > 0) {
+        signal_wait(&w->idle, &w->lock);
+    }
+    lock_drop(&w->lock);
 }
 
 void workers_post(struct workers *w, struct job *job)
@@ -93,6 +110,7 @@ void workers_post(struct workers *w, struct job *job)
     job->letter.kind = LETTER_JOB;
     job->next = NULL;
     lock_take(&w->lock);
+    w->left++;
     *w->last = job;
     w->last = &job->next;
     signal_wake(&w->posted);

@@ -23,6 +23,10 @@ MUST_USE enum err workers_create(unsigned threads, struct workers **out);
 /* Runs what was posted, then ends the threads. NULL is fine. */
 void workers_destroy(struct workers *w);
 
+/* Wait until all jobs have run and no worker touches a mailbox any more: before one that jobs reply
+ * to is destroyed. Nobody posts meanwhile. */
+void workers_settle(struct workers *w);
+
 /* Any thread; never fails: the job carries its own queue link. */
 void workers_post(struct workers *w, struct job *job);
 

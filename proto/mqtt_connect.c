@@ -98,7 +98,7 @@ static void set_flags(struct mqtt_connect *c, uint8_t flags)
     c->has_user_name = (flags & FLAG_USER_NAME) != 0;
     c->has_password = (flags & FLAG_PASSWORD) != 0;
     if (c->has_will) {
-        c->will.qos = (flags & FLAG_WILL_QOS) >> 3;
+        c->will.qos = (uint8_t)((flags & FLAG_WILL_QOS) >> 3);
         c->will.retain = (flags & FLAG_WILL_RETAIN) != 0;
     }
 }
