@@ -86,10 +86,19 @@ static void consider_flat(struct choice *c, const int64_t *values, uint32_t coun
         &dod, count - 2);
 }
 
+/* Rounded to nearest: a step one off would spread the residuals over as much as there are values.
+ */
+static int64_t mean_step(const int64_t *values, uint32_t count)
+{
+    int64_t rise = minus(values[count - 1], values[0]), steps = count - 1;
+    int64_t rest = rise % steps;
+    return rise / steps + (2 * rest >= steps) - (2 * rest <= -steps);
+}
+
 static void consider_steps(struct choice *c, const int64_t *values, uint32_t count)
 {
     struct patch_histogram trend = {{0}}, drift = {{0}};
-    int64_t rise = minus(values[count - 1], values[0]), step = rise / (int64_t)(count - 1);
+    int64_t step = mean_step(values, count);
 
     if (count < TREND_ROWS_MIN || (step < STEP_MIN && step > -STEP_MIN)) {
         return;

@@ -145,7 +145,7 @@ static void normalize(const uint32_t *tokens, uint32_t count, unsigned log, stru
     }
 }
 
-/* Deal the states out to the tokens, each one's far apart. */
+/* Deal the states out to the tokens, each one's far apart. The step is odd: it visits all. */
 static void spread(const struct frequencies *f, unsigned log, uint8_t *tokens)
 {
     uint32_t size = 1U << log, step = (size >> 1) + (size >> 3) + 3, at = 0;
@@ -295,22 +295,31 @@ static enum err take_frequencies(struct reader *r, unsigned log, struct frequenc
     return left == 0 ? OK : E_CORRUPT;
 }
 
+/* What all states of a token have in common. */
+static void describe_tokens(struct scratch_state *token)
+{
+    for (unsigned t = 0; t < TANS_TOKENS; t++) {
+        unsigned own = token_bits(t);
+        bool is_long = own >= LONG_BITS_MIN;
+        token[t] = (struct scratch_state){.base = is_long ? t : (uint32_t)token_base(t),
+                                          .total = (uint8_t)(is_long ? LONG : own)};
+    }
+}
+
 static void build_decoder(const struct frequencies *f, unsigned log, struct chunk_scratch *s)
 {
     struct frequencies next = *f;
+    struct scratch_state token[TANS_TOKENS];
 
+    describe_tokens(token);
     spread(f, log, s->spread);
     for (uint32_t i = 0; i < 1U << log; i++) {
-        unsigned token = s->spread[i], own = token_bits(token);
-        uint32_t x = next.of_token[token]++;
-        unsigned bits = log + 1 - bits_length(x);
-        bool is_long = own >= LONG_BITS_MIN;
-        s->state[i] = (struct scratch_state){
-            .base = is_long ? token : (uint32_t)token_base(token),
-            .next = (uint16_t)((x << bits) - (1U << log)),
-            .bits = (uint8_t)bits,
-            .total = (uint8_t)(is_long ? LONG : bits + own),
-        };
+        struct scratch_state e = token[s->spread[i]];
+        uint32_t x = next.of_token[s->spread[i]]++;
+        e.bits = (uint8_t)(log + 1 - bits_length(x));
+        e.next = (uint16_t)((x << e.bits) - (1U << log));
+        e.total = e.total == LONG ? LONG : (uint8_t)(e.total + e.bits);
+        s->state[i] = e;
     }
 }
 
@@ -332,34 +341,49 @@ static enum err take_slowly(struct reader *r, const struct chunk_scratch *s, uin
     return OK;
 }
 
-/* Four residuals from one load where they fit, which is nearly always. */
-static enum err take_four(struct reader *r, const struct chunk_scratch *s, uint32_t *state,
-                          uint64_t *z)
+/* The lowest bits of a word, fewer than 64. */
+static inline uint64_t low_of(uint64_t word, unsigned width)
 {
-    const struct scratch_state a = s->state[state[0]], b = s->state[state[1]],
-                               c = s->state[state[2]], d = s->state[state[3]];
-    unsigned half = (unsigned)a.total + b.total, all = half + c.total + d.total;
+    return word & ((UINT64_C(1) << width) - 1);
+}
 
-    if (__builtin_expect(all > FAST_BITS_MAX || r->end - r->at < all, 0)) {
-        for (unsigned i = 0; i < STATES; i++) {
-            TRY(take_slowly(r, s, &state[i], &z[i]));
+/* One of four residuals whose bits have been loaded. */
+static inline __attribute__((always_inline)) uint64_t step(struct scratch_state e, uint64_t word,
+                                                           uint32_t *state)
+{
+    *state = e.next + (uint32_t)low_of(word, e.bits);
+    return e.base + (low_of(word, e.total) >> e.bits);
+}
+
+/* Four residuals at a time, from one load each, as long as that does. Returns how many; everything
+ * is local, or the compiler would store and load it around each residual. */
+static uint32_t take_fours(struct reader *r, const struct chunk_scratch *s, uint32_t *state,
+                           uint64_t *z, uint32_t count)
+{
+    const uint8_t *from = r->from;
+    size_t at = r->at, end = r->end;
+    uint32_t state_a = state[0], state_b = state[1], state_c = state[2], state_d = state[3], i = 0;
+
+    for (; i + STATES <= count; i += STATES) {
+        const struct scratch_state a = s->state[state_a], b = s->state[state_b],
+                                   c = s->state[state_c], d = s->state[state_d];
+        unsigned half = (unsigned)a.total + b.total, all = half + c.total + d.total;
+        if (__builtin_expect(all > FAST_BITS_MAX || end - at < all, 0)) {
+            break;
         }
-        return OK;
+        uint64_t word = bits_peek(from, at), second = word >> half;
+        at += all;
+        z[i] = step(a, word, &state_a);
+        z[i + 1] = step(b, word >> a.total, &state_b);
+        z[i + 2] = step(c, second, &state_c);
+        z[i + 3] = step(d, second >> c.total, &state_d);
     }
-#define LOW(word, width) ((word) & ((UINT64_C(1) << (width)) - 1))
-    uint64_t one = bits_peek(r->from, r->at), two = one >> a.total, three = one >> half,
-             four = three >> c.total;
-    r->at += all;
-    state[0] = a.next + (uint32_t)LOW(one, a.bits);
-    z[0] = a.base + (LOW(one, a.total) >> a.bits);
-    state[1] = b.next + (uint32_t)LOW(two, b.bits);
-    z[1] = b.base + (LOW(two, b.total) >> b.bits);
-    state[2] = c.next + (uint32_t)LOW(three, c.bits);
-    z[2] = c.base + (LOW(three, c.total) >> c.bits);
-    state[3] = d.next + (uint32_t)LOW(four, d.bits);
-    z[3] = d.base + (LOW(four, d.total) >> d.bits);
-#undef LOW
-    return OK;
+    r->at = at;
+    state[0] = state_a;
+    state[1] = state_b;
+    state[2] = state_c;
+    state[3] = state_d;
+    return i;
 }
 
 enum err tans_read(struct bytes *in, uint32_t count, struct chunk_scratch *s)
@@ -379,11 +403,11 @@ enum err tans_read(struct bytes *in, uint32_t count, struct chunk_scratch *s)
         TRY(take(&r, log, &bits));
         state[k] = (uint32_t)bits;
     }
-    for (; i + STATES <= count; i += STATES) {
-        TRY(take_four(&r, s, state, &s->z[i]));
-    }
-    for (; i < count; i++) {
-        TRY(take_slowly(&r, s, &state[i % STATES], &s->z[i]));
+    while (i < count) {
+        i += take_fours(&r, s, state, &s->z[i], count - i);
+        for (uint32_t end = i + STATES; i < end && i < count; i++) {
+            TRY(take_slowly(&r, s, &state[i % STATES], &s->z[i]));
+        }
     }
     if ((state[0] | state[1] | state[2] | state[3]) != 0) {
         return E_CORRUPT;
