@@ -217,6 +217,12 @@ void query_tail_take(void *context, struct letter *letter)
     struct batch_entry entry;
     struct query_tail *later;
 
+    if (s->is_stopped) {
+        return; /* The store may have ended; it frees what was lent. */
+    }
+    for (struct query_tail *t = s->tails; t != NULL; t = t->later) {
+        t->dropped += committed->missed_points; /* Counted by the store. */
+    }
     batch_reader_init(&reader, store_committed_entries(committed));
     while (s->tails != NULL && batch_reader_next(&reader, &entry) == OK) {
         for (struct query_tail *t = s->tails; t != NULL && entry.kind == BATCH_ROW; t = later) {

@@ -7,7 +7,7 @@
 
 /* A message of packed numbers takes 1 to 8 times its bytes in memory, one of many short rows about
  * 12 times; one that wants more is up to something. */
-enum { BUDGET_FACTOR = 32, BUDGET_LEAST_BYTES = 64 << 10, FIRST_BYTES = 1024, ALIGN = 16 };
+enum { BUDGET_FACTOR = 16, BUDGET_LEAST_BYTES = 64 << 10, FIRST_BYTES = 1024, ALIGN = 16 };
 
 struct block {
     struct block *next;

@@ -1,0 +1,100 @@
+/* Any bytes as a stream of query requests: taken, unpacked, checked. What the checks accept keeps
+ * the promises the server builds on; what can be read can be written and read again. */
+
+#include "proto/frame.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/timestamp.h"
+#include "base/topic.h"
+#include "broker/query_check.h"
+#include "storage/batch.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check_column(const Hejnal__V1__WriteColumn *column, size_t rows)
+{
+    uint64_t present = 0;
+    for (size_t i = 0; i < column->n_present_runs; i += 2) {
+        present += column->present_runs[i];
+    }
+    CHECK(column->n_value == (column->n_present_runs == 0 ? rows : present));
+}
+
+static void check_write(const Hejnal__V1__Write *write)
+{
+    for (size_t i = 0; i < write->n_rows; i++) {
+        const Hejnal__V1__WriteRows *rows = write->rows[i];
+        int64_t time_ns = 0;
+        CHECK(topic_is_name(bytes_of(rows->path)));
+        CHECK(rows->n_columns <= BATCH_COLUMNS_MAX);
+        CHECK(rows->n_values == (rows->n_columns == 0 ? 1 : rows->n_columns));
+        for (size_t k = 0; k < rows->n_time_delta; k++) {
+            time_ns += rows->time_delta[k];
+            CHECK(time_ns >= TIMESTAMP_MIN_NS && time_ns < TIMESTAMP_MAX_NS);
+        }
+        for (size_t k = 0; k < rows->n_values; k++) {
+            check_column(rows->values[k], rows->n_time_delta);
+        }
+    }
+}
+
+static void check_filter(const char *filter)
+{
+    struct query_fault fault;
+    enum err e = query_check_filter(filter, &fault);
+    CHECK((e == OK) <= topic_is_filter(bytes_of(filter)));
+    CHECK(e == OK || fault.position <= strlen(filter));
+}
+
+static void check_request(const frame_request *r)
+{
+    struct query_fault fault;
+    if (r->body_case == HEJNAL__V1__REQUEST__BODY_TAIL) {
+        check_filter(r->tail->filter);
+    }
+    if (query_check_request(r, &fault) != OK) {
+        CHECK(fault.text[0] != 0);
+        return;
+    }
+    if (r->body_case == HEJNAL__V1__REQUEST__BODY_WRITE) {
+        check_write(r->write);
+    } else if (r->body_case == HEJNAL__V1__REQUEST__BODY_QUERY) {
+        CHECK(r->query->from_ns < r->query->to_ns && r->query->bucket_ns >= 0);
+    }
+}
+
+static void check_again(const frame_request *r)
+{
+    struct writer w = {NULL, 0, frame_request_size(r)};
+    frame_request *again;
+    w.at = malloc(w.limit);
+    CHECK(w.at != NULL);
+    CHECK(frame_request_write(&w, r) == OK && w.size == w.limit);
+    struct bytes in = {w.at, w.size}, body;
+    CHECK(frame_take(&in, w.size, &body) == OK && in.size == 0);
+    if (frame_request_read(body, &again) == OK) { /* Or it is short of its memory budget. */
+        CHECK(again->body_case == r->body_case);
+        frame_request_free(again);
+    }
+    free(w.at);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct bytes in = {data, size}, body;
+    frame_request *request;
+    frame_response *response;
+    while (frame_take(&in, FRAME_REQUEST_BYTES_MAX, &body) == OK) {
+        if (frame_request_read(body, &request) == OK) {
+            check_request(request);
+            check_again(request);
+            frame_request_free(request);
+        }
+        if (frame_response_read(body, &response) == OK) {
+            frame_response_free(response);
+        }
+    }
+    return 0;
+}
