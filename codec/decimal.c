@@ -76,11 +76,6 @@ enum err decimal_form_of(uint8_t byte, struct decimal_form *form)
     return OK;
 }
 
-double decimal_power(uint8_t scale)
-{
-    return powers[scale];
-}
-
 double decimal_value(int64_t q, uint8_t scale)
 {
     return whole(q) / powers[scale];

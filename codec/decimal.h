@@ -35,9 +35,6 @@ uint8_t decimal_form_byte(const struct decimal_form *form);
 /* E_CORRUPT: no such form. */
 MUST_USE enum err decimal_form_of(uint8_t byte, struct decimal_form *form);
 
-/* 10^scale, exactly. */
-double decimal_power(uint8_t scale);
-
 /* The value that integer `q` of a scaled column stands for. */
 double decimal_value(int64_t q, uint8_t scale);
 

@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "base/number.h"
 #include "codec/decimal.h"
 
 __extension__ typedef __int128 int128; /* Sums of up to 2^63 values never overflow it. */
@@ -45,7 +46,7 @@ enum err stats_read_exact(struct bytes *in, uint8_t scale, struct chunk_stats *s
     stats->max = decimal_value(min + (int64_t)range, scale);
     stats->first = decimal_value(min + (int64_t)first, scale);
     stats->last = decimal_value(min + (int64_t)last, scale);
-    stats->sum = (double)sum / decimal_power(scale);
+    stats->sum = (double)sum / number_power(scale);
     return OK;
 }
 
