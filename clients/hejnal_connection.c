@@ -207,7 +207,7 @@ static enum hejnal_result fill(struct hejnal *h)
 enum hejnal_result hejnal_connection_receive(struct hejnal *h)
 {
     unsigned count = 0;
-    short ready;
+    short ready = 0;
     while (count == 0) {
         if (h->fd < 0) {
             return hejnal_connection_tell(h, &h->lost);
@@ -233,7 +233,7 @@ enum hejnal_result hejnal_connection_receive(struct hejnal *h)
 static enum hejnal_result wait_to_send(struct hejnal *h)
 {
     unsigned count = 0;
-    short ready;
+    short ready = 0;
     enum hejnal_result result = wait_for(h, POLLIN | POLLOUT, &ready);
     if (result == HEJNAL_TIMEOUT) { /* Half a request is out: nothing can follow it. */
         h->fault.result = HEJNAL_LOST;

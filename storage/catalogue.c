@@ -54,7 +54,18 @@ uint32_t catalogue_series_count(const struct catalogue *c)
 static struct group *find_group(const struct catalogue *c, uint32_t id)
 {
     _Atomic(struct group *) *slot = segments_find(&c->groups, sizeof *slot, id);
-    return slot == NULL ? NULL : atomic_load_explicit(slot, memory_order_acquire);
+    if (slot == NULL) {
+        return NULL;
+    }
+    return atomic_load_explicit(slot, memory_order_acquire);
+}
+
+/* A group whose id the house itself handed out. */
+static struct group *known_group(const struct catalogue *c, uint32_t id)
+{
+    struct group *g = find_group(c, id);
+    CHECK(g != NULL);
+    return g;
 }
 
 const struct group *catalogue_group(const struct catalogue *c, uint32_t id)
@@ -69,8 +80,9 @@ const struct series *catalogue_series_at(const struct catalogue *c, uint32_t ind
 
 struct series_ref catalogue_series(const struct catalogue *c, uint32_t index)
 {
-    CHECK(index < catalogue_series_count(c));
-    return catalogue_series_at(c, index)->ref;
+    const struct series *series = catalogue_series_at(c, index);
+    CHECK(index < catalogue_series_count(c) && series != NULL);
+    return series->ref;
 }
 
 size_t catalogue_path(const struct catalogue *c, struct series_ref ref,
@@ -104,7 +116,7 @@ static bool is_path(void *context, uint32_t id)
 static bool is_topic_with_room(void *context, uint32_t id)
 {
     const struct wanted *w = context;
-    const struct group *g = find_group(w->c, id);
+    const struct group *g = known_group(w->c, id);
     return bytes_equal(g->topic, w->text) && atomic_load(&g->columns) < GROUP_COLUMNS_MAX;
 }
 
@@ -242,7 +254,7 @@ static enum err intern_new(struct catalogue *c, struct bytes topic, struct bytes
         return E_LIMIT;
     }
     if (id_set_find(&c->by_topic, hash_bytes(topic), is_topic_with_room, &wanted, &id)) {
-        g = find_group(c, id);
+        g = known_group(c, id);
     } else {
         TRY(add_group(c, catalogue_group_count(c), topic, &g));
     }
