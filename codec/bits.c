@@ -4,6 +4,7 @@
 
 enum { GROUP = 8 };
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): written through, by bits_put(). */
 void bits_pack(const uint64_t *values, uint32_t count, unsigned width, uint8_t *to)
 {
     uint64_t mask = bits_mask(width);

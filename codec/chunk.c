@@ -243,6 +243,7 @@ enum err chunk_times(const struct chunk *c, struct chunk_scratch *scratch, int64
     return OK;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): points are two arrays and a count. */
 enum err chunk_points(const struct chunk *c, unsigned index, const int64_t *all_times,
                       struct chunk_scratch *scratch, int64_t *times, double *values,
                       uint32_t *count)

@@ -72,7 +72,9 @@ MUST_USE enum err chunk_scratch_create(struct chunk_scratch **out);
 void chunk_scratch_destroy(struct chunk_scratch *s);
 
 /* Encode; a column without any value is left out. The checksum covers `key`, so a misplaced value
- * is caught. E_LIMIT: does not fit `out`, which is as before. */
+ * is caught. E_LIMIT: does not fit `out`, which is as before. A column may be
+ * tried in two forms, one behind the other, so `out` had better have room for more than aimed at.
+ */
 MUST_USE enum err chunk_write(const struct chunk_input *in, struct bytes key,
                               struct chunk_scratch *scratch, struct writer *out);
 

@@ -18,8 +18,8 @@ struct work {
     const double *values; /* Gaps closed. */
     uint32_t count;
     uint32_t first, last; /* Places, among the values, of the first and last that is not NaN. */
-    bool is_complete;
-    bool is_partial; /* Incomplete, or with NaN. */
+    bool is_partial;      /* Incomplete, or with NaN. */
+    size_t present_size, stream_size;
     struct decimal_form form;
     struct chunk_stats stats; /* Unless they are exact. */
 };
@@ -74,14 +74,13 @@ static uint32_t row_of(const struct chunk_scratch *s, uint32_t place)
     return i * 64 + (uint32_t)__builtin_ctzll(word);
 }
 
-static enum err write_partial(const struct column_writer *w, const struct work *k,
-                              size_t present_size)
+static enum err write_partial(const struct column_writer *w, const struct work *k)
 {
     const int64_t *times = w->in->times;
     uint64_t first = (uint64_t)times[row_of(w->scratch, k->first)] - (uint64_t)times[0];
     uint64_t last = (uint64_t)times[w->in->rows - 1] - (uint64_t)times[row_of(w->scratch, k->last)];
 
-    TRY(writer_put_varint(w->directory, present_size));
+    TRY(writer_put_varint(w->directory, k->present_size));
     TRY(writer_put_varint(w->directory, k->count));
     TRY(writer_put_varint(w->directory, k->stats.nan_count));
     TRY(writer_put_varint(w->directory, first / w->unit_ns));
@@ -176,16 +175,30 @@ static enum err write_stream(struct column_writer *w, const struct chunk_input_c
     return is_exact(&k->form) && w->count > 0 ? try_reference(w, input, k, start) : OK;
 }
 
-/* The entry, but for the statistics. */
 static enum err write_entry(const struct column_writer *w, uint8_t id, const struct work *k,
-                            size_t present_size, size_t stream_size)
+                            const struct writer *stats)
 {
     unsigned flags = (k->is_partial ? PARTIAL_FLAG : 0U) | (is_exact(&k->form) ? 0U : DOUBLES_FLAG);
 
     TRY(writer_put_u8(w->directory, (uint8_t)(id | flags)));
     TRY(writer_put_u8(w->directory, decimal_form_byte(&k->form)));
-    TRY(writer_put_varint(w->directory, stream_size));
-    return k->is_partial ? write_partial(w, k, present_size) : OK;
+    TRY(writer_put_varint(w->directory, k->stream_size));
+    TRY(k->is_partial ? write_partial(w, k) : OK);
+    return writer_put(w->directory, stats->at, stats->size);
+}
+
+/* Form, integers (to s->q) and statistics. The latter go to `stats`, as the stream's size stands
+ * before them but a dictionary changes the integers. */
+static enum err examine(struct work *k, struct chunk_scratch *s, struct writer *stats)
+{
+    k->form = decimal_find(k->values, k->count, s);
+    k->last = k->count - 1;
+    if (is_exact(&k->form)) {
+        return stats_write_exact(s->q, k->count, stats);
+    }
+    k->stats = stats_of_doubles(k->values, k->count, &k->first, &k->last);
+    k->is_partial |= k->stats.nan_count > 0;
+    return stats_write_doubles(&k->stats, stats);
 }
 
 enum err column_write(struct column_writer *w, const struct chunk_input_column *input)
@@ -193,32 +206,23 @@ enum err column_write(struct column_writer *w, const struct chunk_input_column *
     struct chunk_scratch *s = w->scratch;
     struct work k = {.count = gather(w, input, &k.values)};
     size_t start = w->body->size;
+    uint8_t raw[STATS_BYTES_MAX];
+    struct writer stats = {raw, 0, sizeof raw};
 
     CHECK(w->count < CHUNK_COLUMNS_MAX && input->id <= ID_MASK);
     if (k.count == 0) {
         return OK;
     }
-    k.is_complete = k.count == w->in->rows;
-    if (!k.is_complete) {
+    if (k.count < w->in->rows) {
+        k.is_partial = true;
         TRY(write_present(w, input));
+        k.present_size = w->body->size - start;
     }
-    size_t present_size = w->body->size - start;
-    k.form = decimal_find(k.values, k.count, s);
-    k.last = k.count - 1;
-    if (!is_exact(&k.form)) {
-        k.stats = stats_of_doubles(k.values, k.count, &k.first, &k.last);
-    }
-    k.is_partial = !k.is_complete || k.stats.nan_count > 0;
-    start = w->body->size;
-    /* The stream's size stands before the statistics, which need q before the dictionary. */
-    uint8_t raw[80];
-    struct writer stats = {raw, 0, sizeof raw};
-    TRY(is_exact(&k.form) ? stats_write_exact(s->q, k.count, &stats)
-                          : stats_write_doubles(&k.stats, &stats));
+    TRY(examine(&k, s, &stats));
     TRY(write_stream(w, input, &k));
+    k.stream_size = w->body->size - start - k.present_size;
     present_copy(input->present, w->in->rows, s->present);
-    TRY(write_entry(w, input->id, &k, present_size, w->body->size - start));
-    TRY(writer_put(w->directory, stats.at, stats.size));
+    TRY(write_entry(w, input->id, &k, &stats));
     w->done[w->count++] = (struct column_done){input, k.form};
     return OK;
 }

@@ -223,7 +223,7 @@ static enum err read_linear(struct bytes *in, enum stage_kind kind, uint32_t cou
 static enum err read_residuals(struct bytes *in, const struct head *head, uint32_t count,
                                struct chunk_scratch *s, int64_t *values)
 {
-    struct stage stage = {.kind = head->kind};
+    struct stage stage = {.kind = head->kind, .divisor = head->divisor, .base = head->base};
     uint32_t skips = stage_skips(head->kind);
 
     TRY(take_zigzag(in, &stage.first));
@@ -236,7 +236,7 @@ static enum err read_residuals(struct bytes *in, const struct head *head, uint32
     TRY(head->pack == PACK_TANS ? tans_read(in, count - skips, s)
                                 : patch_read(in, count - skips, s->z));
     if (count > 0) {
-        stage_join(&stage, head->divisor, head->base, s->z, count, values);
+        stage_join(&stage, s->z, count, values);
     }
     return OK;
 }

@@ -172,10 +172,10 @@ void stage_split(const struct stage *stage, const int64_t *values, uint32_t coun
     }
 }
 
-static void join_line(const struct stage *stage, uint64_t divisor, uint64_t base, const uint64_t *z,
-                      uint32_t count, int64_t *values)
+static void join_line(const struct stage *stage, const uint64_t *z, uint32_t count, int64_t *values)
 {
-    uint64_t first = base + divisor * (uint64_t)stage->first;
+    uint64_t divisor = stage->divisor;
+    uint64_t first = stage->base + divisor * (uint64_t)stage->first;
     uint64_t step = divisor * (uint64_t)stage->step;
 
     if (divisor == 1 && step == 0) {
@@ -190,10 +190,11 @@ static void join_line(const struct stage *stage, uint64_t divisor, uint64_t base
     }
 }
 
-static void join_delta(const struct stage *stage, uint64_t divisor, uint64_t base,
-                       const uint64_t *z, uint32_t count, int64_t *values)
+static void join_delta(const struct stage *stage, const uint64_t *z, uint32_t count,
+                       int64_t *values)
 {
-    uint64_t value = base + divisor * (uint64_t)stage->first;
+    uint64_t divisor = stage->divisor;
+    uint64_t value = stage->base + divisor * (uint64_t)stage->first;
     uint64_t step = divisor * (uint64_t)stage->step;
 
     values[0] = (int64_t)value;
@@ -203,10 +204,10 @@ static void join_delta(const struct stage *stage, uint64_t divisor, uint64_t bas
     }
 }
 
-static void join_dod(const struct stage *stage, uint64_t divisor, uint64_t base, const uint64_t *z,
-                     uint32_t count, int64_t *values)
+static void join_dod(const struct stage *stage, const uint64_t *z, uint32_t count, int64_t *values)
 {
-    uint64_t value = base + divisor * (uint64_t)stage->first;
+    uint64_t divisor = stage->divisor;
+    uint64_t value = stage->base + divisor * (uint64_t)stage->first;
     uint64_t delta = divisor * (uint64_t)stage->step;
 
     values[0] = (int64_t)value;
@@ -219,15 +220,14 @@ static void join_dod(const struct stage *stage, uint64_t divisor, uint64_t base,
     }
 }
 
-void stage_join(const struct stage *stage, uint64_t divisor, uint64_t base, const uint64_t *z,
-                uint32_t count, int64_t *values)
+void stage_join(const struct stage *stage, const uint64_t *z, uint32_t count, int64_t *values)
 {
     CHECK(count >= stage_skips(stage->kind));
     if (stage->kind == STAGE_FOR || stage->kind == STAGE_TREND) {
-        join_line(stage, divisor, base, z, count, values);
+        join_line(stage, z, count, values);
     } else if (stage->kind == STAGE_DOD) {
-        join_dod(stage, divisor, base, z, count, values);
+        join_dod(stage, z, count, values);
     } else {
-        join_delta(stage, divisor, base, z, count, values);
+        join_delta(stage, z, count, values);
     }
 }

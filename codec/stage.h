@@ -37,6 +37,7 @@ enum stage_pack { PACK_PATCH = 0, PACK_TANS = 1 };
 struct stage {
     enum stage_kind kind;
     int64_t first, step;
+    uint64_t divisor, base; /* Joining only: the result is base + divisor * value. */
     enum stage_pack pack;
     unsigned width; /* Of patched packing. */
     uint64_t cost;  /* Bits of the whole stream, about. */
@@ -56,7 +57,6 @@ struct stage stage_choose(const int64_t *values, uint32_t count, struct chunk_sc
 void stage_split(const struct stage *stage, const int64_t *values, uint32_t count, uint64_t *z);
 
 /* The way back: base + divisor * (what the stage predicts and z corrects). count >= skips. */
-void stage_join(const struct stage *stage, uint64_t divisor, uint64_t base, const uint64_t *z,
-                uint32_t count, int64_t *values);
+void stage_join(const struct stage *stage, const uint64_t *z, uint32_t count, int64_t *values);
 
 #endif /* CODEC_STAGE_H */

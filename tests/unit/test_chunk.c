@@ -199,6 +199,20 @@ static void times_at_both_ends_of_the_calendar_come_back(void **state)
     round_trip(&in);
 }
 
+static void a_column_without_values_is_left_out(void **state)
+{
+    const int64_t two[] = {5, 9};
+    const double none[] = {1, 2};
+    const uint64_t empty = ~UINT64_C(3); /* Bits behind the rows do not count. */
+    struct chunk_input_column one = {.id = 3, .values = none, .present = &empty};
+    struct chunk_input in = {.rows = 2, .times = two, .columns = 1, .column = &one};
+    struct chunk c;
+    (void)state;
+    round_trip(&in);
+    assert_ok(chunk_read(key, write_chunk(&in), &c));
+    assert_int_equal(c.columns, 0);
+}
+
 static void sums_of_decimals_are_exact(void **state)
 {
     double tenths[1000];
@@ -351,6 +365,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(chunks_of_every_kind_come_back_bit_for_bit),
         cmocka_unit_test(times_at_both_ends_of_the_calendar_come_back),
+        cmocka_unit_test(a_column_without_values_is_left_out),
         cmocka_unit_test(sums_of_decimals_are_exact),
         cmocka_unit_test(a_follower_is_stored_as_differences),
         cmocka_unit_test(a_misplaced_chunk_is_corrupt),
