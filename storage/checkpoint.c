@@ -132,7 +132,10 @@ static enum err write_partition(struct run *r, struct part_period period)
     struct checkpoint_result done = *r->result;
     struct part_flush *flush;
     struct part *part;
-    TRY(c->find_part(c->context, period, &part));
+    enum err found = c->find_part(c->context, period, &part);
+    if (found != OK) {
+        return found == E_NOT_FOUND ? OK : found; /* Beyond retention: not kept. */
+    }
     if (part_applied(part) >= c->applied) {
         return OK; /* Complete already, by a try before this one. */
     }

@@ -19,7 +19,8 @@ struct checkpoint {
     uint64_t applied;    /* Journal position of the last row in them. */
     int64_t partition_s; /* Length of a period. */
     /* Find the partition of `period`, or open (make) it. The part stays the giver's, who holds it
-     * until checkpoint_write() returns. */
+     * until checkpoint_write() returns. E_NOT_FOUND: the period is beyond retention, leave its rows
+     * out. */
     enum err (*find_part)(void *context, struct part_period period, struct part **out);
     void *context;
 };

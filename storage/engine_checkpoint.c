@@ -1,0 +1,230 @@
+/* From head to partitions, and out of the journal. See engine.h for who calls what where.
+ *
+ * Order is all (promise P2): names of series and last values first, then the partitions, then the
+ * new view, and only then the journal lets go. A crash anywhere in between repeats work and loses
+ * nothing. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "storage/engine_inside.h"
+
+bool engine_wants_checkpoint(const struct engine *e)
+{
+    const struct engine_checkpoint *c = &e->checkpoint;
+    uint64_t live = e->journal->calls->live_bytes(e->journal);
+    return !c->running && live > 0 && live >= e->options.journal_bytes;
+}
+
+/* The active head is frozen and a new one takes its place. */
+static enum err freeze(struct engine *e)
+{
+    struct engine_head *heads[2] = {engine_active_head(e), NULL};
+    TRY(engine_head_create(&heads[1]));
+    enum err result = engine_view_publish(e, heads, 2, e->view->view.part, e->view->view.parts);
+    engine_head_drop(heads[1]);
+    return result;
+}
+
+enum err engine_checkpoint_begin(struct engine *e)
+{
+    struct engine_checkpoint *c = &e->checkpoint;
+    if (c->running) {
+        return E_BUSY;
+    }
+    if (e->missed_rows) {
+        return E_NO_MEMORY; /* The journal holds rows the head has not: it may not be trimmed. */
+    }
+    if (engine_frozen_head(e) == NULL) {
+        if (e->journal->calls->live_bytes(e->journal) == 0) {
+            return E_END;
+        }
+        TRY(freeze(e));
+        c->frozen_position = e->applied;
+    }
+    c->view = view_hold(e);
+    c->result = (struct checkpoint_result){0};
+    c->running = true;
+    return OK;
+}
+
+static struct part *find_opened(const struct engine_checkpoint *c, struct part_period period)
+{
+    for (size_t i = 0; i < c->opened_count; i++) {
+        if (part_period(c->opened[i]).start_ns == period.start_ns) {
+            return c->opened[i];
+        }
+    }
+    return NULL;
+}
+
+static enum err open_part(struct engine *e, struct part_period period, struct part **out)
+{
+    struct engine_checkpoint *c = &e->checkpoint;
+    struct part **grown = realloc(c->opened, (c->opened_count + 1) * sizeof *grown);
+    if (grown == NULL) {
+        return E_NO_MEMORY;
+    }
+    c->opened = grown;
+    TRY(part_open(e->parts_directory, period, &grown[c->opened_count]));
+    *out = grown[c->opened_count++];
+    return OK;
+}
+
+/* A period beyond retention has no partition any more: its rows are forgotten, too. */
+static enum err find_part(void *context, struct part_period period, struct part **out)
+{
+    struct engine *e = context;
+    struct part *p = engine_view_part(e->checkpoint.view, period.start_ns);
+    if (period.end_ns <= atomic_load(&e->horizon_ns)) {
+        return E_NOT_FOUND;
+    }
+    p = p != NULL ? p : find_opened(&e->checkpoint, period);
+    if (p == NULL) {
+        return open_part(e, period, out);
+    }
+    *out = p;
+    return OK;
+}
+
+enum err engine_checkpoint_run(struct engine *e)
+{
+    struct engine_checkpoint *c = &e->checkpoint;
+    CHECK(c->running && c->view->heads == 2);
+    const struct checkpoint work = {.heads = c->view->head,
+                                    .head_count = 1,
+                                    .applied = c->frozen_position,
+                                    .partition_s = e->partition_s,
+                                    .find_part = find_part,
+                                    .context = e};
+    TRY(catalogue_save(e->catalogue, e->catalog_file));
+    TRY(last_save(e->last, atomic_load(&e->horizon_ns), e->catalog_file));
+    return checkpoint_write(&work, &c->result);
+}
+
+/* Parts of the current view and the new ones, in order, without those beyond retention. Borrowed
+ * references. */
+static enum err join_parts(struct engine *e, struct part ***out, size_t *count)
+{
+    const struct engine_checkpoint *c = &e->checkpoint;
+    const struct view *v = &e->view->view;
+    struct part **parts = calloc(v->parts + c->opened_count + 1, sizeof *parts);
+    if (parts == NULL) {
+        return E_NO_MEMORY;
+    }
+    size_t total = v->parts;
+    memcpy(parts, v->part, total * sizeof *parts);
+    for (size_t i = 0; i < c->opened_count; i++) {
+        size_t at = total++;
+        for (; at > 0 && part_period(parts[at - 1]).start_ns > part_period(c->opened[i]).start_ns;
+             at--) {
+            parts[at] = parts[at - 1];
+        }
+        parts[at] = c->opened[i];
+    }
+    *out = parts;
+    *count = total;
+    return OK;
+}
+
+/* The parts this run opened are shown also after a failure: they may be complete. */
+static enum err publish(struct engine *e, bool drop_frozen)
+{
+    struct engine_checkpoint *c = &e->checkpoint;
+    struct part **parts;
+    size_t count;
+    TRY(join_parts(e, &parts, &count));
+    struct engine_head *heads[2] = {engine_frozen_head(e), engine_active_head(e)};
+    enum err result =
+        engine_view_publish(e, heads + drop_frozen, drop_frozen ? 1 : 2, parts, count);
+    free(parts);
+    if (result != OK) {
+        return result; /* They stay with us until the next end. */
+    }
+    for (size_t i = 0; i < c->opened_count; i++) {
+        part_drop(c->opened[i]);
+    }
+    free(c->opened);
+    c->opened = NULL;
+    c->opened_count = 0;
+    return OK;
+}
+
+static enum err trim(struct engine *e)
+{
+    uint64_t durable;
+    if (e->is_broken) {
+        return E_IO;
+    }
+    TRY(e->journal->calls->trim(e->journal, e->checkpoint.frozen_position + 1));
+    TRY(engine_keep_receipts(e));
+    return e->journal->calls->sync(e->journal, &durable);
+}
+
+/* Records stay until the next checkpoint trims them, too; replay leaves their rows out. */
+static void trim_journal(struct engine *e)
+{
+    enum err result = trim(e);
+    if (result != OK) {
+        log_line(LOG_ERROR, "storage", "cannot trim the journal directory=%s error=%s",
+                 e->options.directory, err_name(result));
+        engine_count(&e->counters.commit_failures, 1);
+        e->is_broken |= result != E_NO_SPACE;
+    }
+    atomic_store_explicit(&e->counters.journal_bytes, e->journal->calls->live_bytes(e->journal),
+                          memory_order_relaxed);
+}
+
+enum err engine_checkpoint_end(struct engine *e, enum err run)
+{
+    struct engine_checkpoint *c = &e->checkpoint;
+    CHECK(c->running);
+    view_drop(e, c->view);
+    c->view = NULL;
+    c->running = false;
+    engine_count(&e->counters.duplicates, c->result.duplicates);
+    engine_count(&e->counters.overwritten, c->result.overwritten);
+    enum err published = publish(e, run == OK);
+    enum err result = run != OK ? run : published;
+    if (result != OK) {
+        engine_count(&e->counters.checkpoint_failures, 1);
+        return result;
+    }
+    engine_count(&e->counters.checkpoints, 1);
+    trim_journal(e);
+    engine_retain(e, atomic_load(&e->horizon_ns)); /* For what was opened meanwhile. */
+    return OK;
+}
+
+void engine_retain(struct engine *e, int64_t horizon_ns)
+{
+    const struct view *v = &e->view->view;
+    if (horizon_ns < atomic_load(&e->horizon_ns)) {
+        return; /* It only moves on: a file once doomed must not be made again. */
+    }
+    atomic_store(&e->horizon_ns, horizon_ns);
+    size_t gone = 0;
+    while (gone < v->parts && part_period(v->part[gone]).end_ns <= horizon_ns) {
+        gone++;
+    }
+    if (gone == 0) {
+        return;
+    }
+    const struct view *before = view_hold(e);
+    struct engine_head *heads[2] = {engine_active_head(e), NULL};
+    if (engine_frozen_head(e) != NULL) {
+        heads[1] = heads[0];
+        heads[0] = engine_frozen_head(e);
+    }
+    enum err result =
+        engine_view_publish(e, heads, before->heads, before->part + gone, before->parts - gone);
+    for (size_t i = 0; result == OK && i < gone; i++) {
+        part_doom(before->part[i]);
+    }
+    if (result == OK) {
+        engine_count(&e->counters.partitions_dropped, gone);
+    }
+    view_drop(e, before);
+}

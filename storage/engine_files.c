@@ -1,0 +1,226 @@
+/* The store's directory: lock, catalog.mdb, parts/, journal.mdb. docs/FORMAT.md, "Store directory".
+ */
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "storage/engine_inside.h"
+
+enum { FORMAT_VERSION = 1, META_BYTES = 24, CATALOG_TABLES = 4 };
+#define CATALOG_MAP_BYTES (UINT64_C(16) << 30)
+
+static enum err path_of(const struct engine *e, const char *name, char to[ENGINE_PATH_BYTES_MAX])
+{
+    int length = snprintf(to, ENGINE_PATH_BYTES_MAX, "%s/%s", e->options.directory, name);
+    return length > 0 && length < ENGINE_PATH_BYTES_MAX ? OK : E_LIMIT;
+}
+
+static enum err make_directory(const char *path)
+{
+    if (mkdir(path, 0750) == 0 || errno == EEXIST) {
+        return OK;
+    }
+    enum err e = errno == ENOSPC || errno == EDQUOT ? E_NO_SPACE : E_IO;
+    log_line(LOG_ERROR, "storage", "cannot make directory path=%s reason=%s", path,
+             strerrorname_np(errno));
+    return e;
+}
+
+enum err engine_lock_directory(struct engine *e)
+{
+    char path[ENGINE_PATH_BYTES_MAX];
+    TRY(make_directory(e->options.directory));
+    TRY(make_directory(e->parts_directory));
+    TRY(path_of(e, "lock", path));
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    if (fd < 0) {
+        log_line(LOG_ERROR, "storage", "cannot open path=%s reason=%s", path,
+                 strerrorname_np(errno));
+        return errno == ENOSPC ? E_NO_SPACE : E_IO;
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        log_line(LOG_ERROR, "storage", "another process uses this store directory=%s",
+                 e->options.directory);
+        (void)close(fd);
+        return E_BUSY;
+    }
+    e->lock_file = fd;
+    return OK;
+}
+
+void engine_unlock_directory(struct engine *e)
+{
+    if (e->lock_file >= 0) {
+        (void)close(e->lock_file); /* The lock goes with the last descriptor. */
+        e->lock_file = -1;
+    }
+}
+
+static enum err read_meta(struct engine *e, struct bytes raw)
+{
+    struct bytes in = raw;
+    uint32_t version, spare;
+    uint64_t partition_s, checksum;
+    if (raw.size != META_BYTES || bytes_take_le32(&in, &version) != OK ||
+        bytes_take_le32(&in, &spare) != OK || bytes_take_le64(&in, &partition_s) != OK ||
+        bytes_take_le64(&in, &checksum) != OK) {
+        return E_CORRUPT;
+    }
+    if (version != FORMAT_VERSION) {
+        log_line(LOG_ERROR, "storage", "catalog.mdb has format version=%u, this build knows %d",
+                 version, FORMAT_VERSION);
+        return E_VERSION;
+    }
+    if (checksum != hash_bytes((struct bytes){raw.at, META_BYTES - 8}) || partition_s == 0 ||
+        partition_s > INT32_MAX) {
+        return E_CORRUPT;
+    }
+    e->partition_s = (int64_t)partition_s;
+    return OK;
+}
+
+static enum err write_meta(struct engine *e, struct kv_txn *txn, struct kv_table table)
+{
+    uint8_t raw[META_BYTES];
+    struct writer w = {raw, 0, sizeof raw};
+    e->partition_s = (int64_t)e->options.partition_s;
+    TRY(writer_put_le32(&w, FORMAT_VERSION));
+    TRY(writer_put_le32(&w, 0));
+    TRY(writer_put_le64(&w, e->options.partition_s));
+    TRY(writer_put_le64(&w, hash_bytes((struct bytes){raw, w.size})));
+    return kv_put(txn, table, bytes_of("store"), (struct bytes){raw, w.size}, KV_UPSERT);
+}
+
+/* The length of a period is fixed when the store is made. */
+static enum err open_meta(struct engine *e)
+{
+    struct kv_table table;
+    struct kv_txn *txn;
+    struct bytes raw;
+    TRY(kv_table_open(e->catalog_file, "meta", &table));
+    TRY(kv_write_begin(e->catalog_file, &txn));
+    enum err result = kv_get(txn, table, bytes_of("store"), &raw);
+    if (result != E_NOT_FOUND) {
+        result = result == OK ? read_meta(e, raw) : result;
+        kv_abort(txn);
+        return result;
+    }
+    result = write_meta(e, txn, table);
+    if (result != OK) {
+        kv_abort(txn);
+        return result;
+    }
+    return kv_commit(txn);
+}
+
+enum err engine_open_catalog(struct engine *e)
+{
+    const struct kv_options options = {.map_bytes = CATALOG_MAP_BYTES, .tables = CATALOG_TABLES};
+    char path[ENGINE_PATH_BYTES_MAX];
+    TRY(path_of(e, "catalog.mdb", path));
+    enum err result = kv_open(path, &options, &e->catalog_file);
+    result = result == OK ? open_meta(e) : result;
+    if (result != OK) {
+        log_line(LOG_ERROR, "storage", "cannot open path=%s error=%s", path, err_name(result));
+    }
+    return result;
+}
+
+struct part_list {
+    struct part **at;
+    size_t count;
+};
+
+static enum err open_one(struct engine *e, const char *name, struct part_list *list)
+{
+    struct part_period period;
+    if (part_name_read(name, &period) != OK) {
+        return OK; /* A lock file, or none of ours. */
+    }
+    struct part **grown = realloc(list->at, (list->count + 1) * sizeof *grown);
+    if (grown == NULL) {
+        return E_NO_MEMORY;
+    }
+    list->at = grown;
+    enum err result = (period.end_ns - period.start_ns) / NS_PER_S == e->partition_s
+                          ? part_open(e->parts_directory, period, &grown[list->count])
+                          : E_CORRUPT;
+    if (result != OK) {
+        log_line(LOG_ERROR, "storage", "cannot open partition path=%s/%s error=%s",
+                 e->parts_directory, name, err_name(result));
+        return result;
+    }
+    list->count++;
+    return OK;
+}
+
+static int by_period(const void *a, const void *b)
+{
+    int64_t x = part_period(*(struct part *const *)a).start_ns;
+    int64_t y = part_period(*(struct part *const *)b).start_ns;
+    return (x > y) - (x < y);
+}
+
+static enum err open_all(struct engine *e, struct part_list *list)
+{
+    enum err result = OK;
+    DIR *directory = opendir(e->parts_directory);
+    if (directory == NULL) {
+        return E_IO;
+    }
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): each thread its own DIR, as POSIX.1-2024 allows. */
+    for (struct dirent *entry; result == OK && (entry = readdir(directory)) != NULL;) {
+        result = open_one(e, entry->d_name, list);
+    }
+    (void)closedir(directory);
+    if (list->count > 0) {
+        qsort(list->at, list->count, sizeof *list->at, by_period);
+    }
+    return result;
+}
+
+enum err engine_open_parts(struct engine *e)
+{
+    struct part_list list = {NULL, 0};
+    struct engine_head *head = NULL;
+    enum err result = open_all(e, &list);
+    result = result == OK ? engine_head_create(&head) : result;
+    if (result == OK) {
+        result = engine_view_publish(e, &head, 1, list.at, list.count);
+    }
+    engine_head_drop(head);
+    for (size_t i = 0; i < list.count; i++) {
+        part_drop(list.at[i]); /* The view has its own. */
+    }
+    free(list.at);
+    return result;
+}
+
+static uint64_t file_bytes(const struct engine *e, const char *name)
+{
+    char path[ENGINE_PATH_BYTES_MAX];
+    struct stat file;
+    return path_of(e, name, path) == OK && stat(path, &file) == 0 ? (uint64_t)file.st_blocks * 512
+                                                                  : 0;
+}
+
+uint64_t engine_disk_bytes(struct engine *e)
+{
+    uint64_t bytes = file_bytes(e, "catalog.mdb") + file_bytes(e, "journal.mdb");
+    const struct view *v = view_hold(e);
+    for (size_t i = 0; i < v->parts; i++) {
+        bytes += part_file_bytes(v->part[i]);
+    }
+    view_drop(e, v);
+    return bytes;
+}

@@ -1,0 +1,119 @@
+/* What the files of the engine share. Nobody else includes this.
+ *
+ * engine.c opens and closes, engine_files.c knows the directory, engine_write.c is the way of a
+ * batch, engine_recover.c the way back from the journal, engine_checkpoint.c from head to
+ * partitions, engine_receipts.c keeps receipts, view.c what readers hold. */
+
+#ifndef STORAGE_ENGINE_INSIDE_H
+#define STORAGE_ENGINE_INSIDE_H
+
+#include <stdatomic.h>
+
+#include "base/thread.h"
+#include "storage/checkpoint.h"
+#include "storage/engine.h"
+#include "storage/head.h"
+#include "storage/journal.h"
+#include "storage/kv.h"
+#include "storage/last.h"
+#include "storage/part.h"
+#include "storage/receipts.h"
+#include "storage/view.h"
+
+/* State spaces 0..254 are the broker's; this one the engine keeps receipts in. */
+enum { ENGINE_SPACE = 255, ENGINE_PATH_BYTES_MAX = 4096 };
+
+/* A head and who holds it: every view that shows it. */
+struct engine_head {
+    atomic_uint holders;
+    struct head *head;
+};
+
+/* A view, its holders, and what it holds. */
+struct engine_view {
+    struct view view; /* First: readers see only this. */
+    atomic_uint holders;
+    struct engine_head *heads[VIEW_HEADS_MAX]; /* Frozen (if any), active. */
+};
+
+struct engine_counters {
+    _Atomic uint64_t rows, points, commits, commit_failures, duplicates, overwritten, checkpoints,
+        checkpoint_failures, corrupt_chunks, corrupt_records, partitions_dropped, journal_bytes,
+        journal_position;
+};
+
+struct engine_checkpoint {
+    bool running;
+    uint64_t frozen_position; /* Journal position of the last row in the frozen head. */
+    const struct view *view;  /* Held from begin to end. */
+    struct part **opened;     /* By this run, one reference each; the worker's until end. */
+    size_t opened_count;
+    struct checkpoint_result result;
+};
+
+struct engine {
+    struct engine_options options; /* `directory` is our own copy. */
+    char *parts_directory;
+    int lock_file;
+    int64_t partition_s; /* As the store was made. */
+
+    struct kv *catalog_file;
+    struct catalogue *catalogue;
+    struct last *last;
+    struct journal *journal;
+    struct receipts *receipts;
+    struct batch *scratch; /* Definitions of new series; receipts when they are kept. */
+
+    /* The store thread's. */
+    uint64_t applied;     /* Position of the last record in the head. */
+    uint64_t *defined;    /* Per group, bit c: column c is defined in journal or catalogue. */
+    uint32_t defined_end; /* Groups it has room for. */
+    bool is_broken;       /* After E_IO the journal must be opened again. */
+    bool missed_rows;     /* Durable rows could not be shown: memory was out. No checkpoint then. */
+
+    struct lock view_lock; /* Guards the pointer, for the moment of taking a reference. */
+    struct engine_view *view;
+
+    struct engine_checkpoint checkpoint;
+    _Atomic int64_t horizon_ns; /* Older points are forgotten. */
+    struct engine_counters counters;
+};
+
+/* engine_files.c: make and lock the directory, open catalog.mdb (format version, period length),
+ * open the partitions into a first view with an empty head. Each logs what is wrong with which
+ * file. */
+MUST_USE enum err engine_lock_directory(struct engine *e);
+void engine_unlock_directory(struct engine *e);
+MUST_USE enum err engine_open_catalog(struct engine *e);
+MUST_USE enum err engine_open_parts(struct engine *e);
+uint64_t engine_disk_bytes(struct engine *e);
+
+/* view.c: a view of `heads` (1 or 2, references are added) and `parts` (ascending; references are
+ * added) takes the place of the current one. E_NO_MEMORY. */
+MUST_USE enum err engine_head_create(struct engine_head **out);
+void engine_head_drop(struct engine_head *h);
+MUST_USE enum err engine_view_publish(struct engine *e, struct engine_head *const *heads,
+                                      unsigned head_count, struct part *const *parts,
+                                      size_t part_count);
+struct engine_head *engine_active_head(struct engine *e);
+struct engine_head *engine_frozen_head(struct engine *e); /* NULL: none. */
+/* The part of the period that holds `time_ns`, borrowed from the view; NULL: none. */
+struct part *engine_view_part(const struct view *v, int64_t time_ns);
+
+/* engine_recover.c: show the entries of one durable record. `is_replay`: parts may have them
+ * already. Then all records after `applied`. */
+void engine_apply(struct engine *e, const struct journal_record *record, bool is_replay);
+MUST_USE enum err engine_replay(struct engine *e);
+MUST_USE enum err engine_mark_defined(struct engine *e, uint32_t group, uint64_t columns);
+MUST_USE enum err engine_mark_catalogue(struct engine *e);
+
+/* engine_receipts.c */
+MUST_USE enum err engine_keep_receipts(struct engine *e); /* Puts state; syncs nothing. */
+MUST_USE enum err engine_load_receipts(struct engine *e);
+
+static inline void engine_count(_Atomic uint64_t *counter, uint64_t by)
+{
+    atomic_fetch_add_explicit(counter, by, memory_order_relaxed);
+}
+
+#endif /* STORAGE_ENGINE_INSIDE_H */

@@ -1,0 +1,135 @@
+/* From the journal back into memory: at start, and after the journal had to be opened again.
+ *
+ * A row is left out when its partition says that its flushes cover the record's position; so what
+ * is where depends on positions only (promises P2, P7). Last values and receipts take in every
+ * record again: they come out the same. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "storage/engine_inside.h"
+
+enum err engine_mark_defined(struct engine *e, uint32_t group, uint64_t columns)
+{
+    if (group >= e->defined_end) {
+        uint32_t end = group < 512 ? 1024 : 2 * (group + 1);
+        uint64_t *grown = realloc(e->defined, end * sizeof *grown);
+        if (grown == NULL) {
+            return E_NO_MEMORY;
+        }
+        memset(grown + e->defined_end, 0, (end - e->defined_end) * sizeof *grown);
+        e->defined = grown;
+        e->defined_end = end;
+    }
+    e->defined[group] |= columns;
+    return OK;
+}
+
+enum err engine_mark_catalogue(struct engine *e)
+{
+    uint32_t count = catalogue_series_count(e->catalogue);
+    for (uint32_t i = 0; i < count; i++) {
+        struct series_ref ref = catalogue_series(e->catalogue, i);
+        TRY(engine_mark_defined(e, ref.group, UINT64_C(1) << ref.column));
+    }
+    return OK;
+}
+
+/* Whether all its columns have names: rows whose definition was lost belong to nobody. */
+static bool is_known(const struct engine *e, const struct batch_entry *row)
+{
+    const struct group *g = catalogue_group(e->catalogue, row->row.group);
+    unsigned top = 64 - (unsigned)__builtin_clzll(row->row.columns);
+    return g != NULL && top <= atomic_load_explicit(&g->columns, memory_order_acquire);
+}
+
+static bool is_in_part(struct engine *e, int64_t time_ns, uint64_t position)
+{
+    const struct part *p = engine_view_part(&e->view->view, time_ns);
+    return p != NULL && part_applied(p) >= position;
+}
+
+static enum err apply_row(struct engine *e, const struct batch_entry *row, uint64_t position,
+                          bool is_replay)
+{
+    if (!is_known(e, row)) {
+        return E_CORRUPT;
+    }
+    TRY(last_put_row(e->last, row));
+    if (!is_replay || !is_in_part(e, row->row.time_ns, position)) {
+        TRY(head_append(engine_active_head(e)->head, row));
+    }
+    return OK;
+}
+
+static enum err apply_series(struct engine *e, const struct batch_entry *entry)
+{
+    struct series_ref ref = {entry->series.group, entry->series.column};
+    TRY(catalogue_define(e->catalogue, ref, entry->series.topic, entry->series.name));
+    return engine_mark_defined(e, ref.group, UINT64_C(1) << ref.column);
+}
+
+static enum err apply_entry(struct engine *e, const struct batch_entry *entry, uint64_t position,
+                            bool is_replay)
+{
+    switch (entry->kind) {
+    case BATCH_ROW:
+        return apply_row(e, entry, position, is_replay);
+    case BATCH_RECEIPT:
+        receipts_add(e->receipts, &entry->receipt);
+        return OK;
+    case BATCH_SERIES:
+        return is_replay ? apply_series(e, entry) : OK;
+    }
+    return E_CORRUPT;
+}
+
+void engine_apply(struct engine *e, const struct journal_record *record, bool is_replay)
+{
+    struct batch_reader reader;
+    struct batch_entry entry;
+    uint64_t rows = 0, points = 0, lost = 0;
+    enum err result;
+    batch_reader_init(&reader, record->entries);
+    while ((result = batch_reader_next(&reader, &entry)) == OK) {
+        enum err done = apply_entry(e, &entry, record->position, is_replay);
+        if (done == OK && entry.kind == BATCH_ROW) {
+            rows++;
+            points += entry.row.count;
+        }
+        lost += done == E_CORRUPT;
+        e->missed_rows |= done == E_NO_MEMORY;
+    }
+    if (result == E_CORRUPT || lost > 0) {
+        engine_count(&e->counters.corrupt_records, 1);
+        log_line(LOG_ERROR, "storage",
+                 "journal record is damaged position=%llu entries_lost=%llu%s",
+                 (unsigned long long)record->position, (unsigned long long)lost,
+                 result == E_CORRUPT ? " and its end" : "");
+    }
+    if (!is_replay) {
+        engine_count(&e->counters.rows, rows);
+        engine_count(&e->counters.points, points);
+    }
+    e->applied = record->position;
+}
+
+enum err engine_replay(struct engine *e)
+{
+    struct journal_record record;
+    enum err result;
+    while ((result = e->journal->calls->read(e->journal, e->applied + 1, &record)) != E_END) {
+        if (result == OK) {
+            engine_apply(e, &record, true);
+        } else if (result == E_CORRUPT && record.position > e->applied) {
+            engine_count(&e->counters.corrupt_records, 1);
+            log_line(LOG_ERROR, "storage", "journal record fails its checksum position=%llu",
+                     (unsigned long long)record.position);
+            e->applied = record.position;
+        } else {
+            return result;
+        }
+    }
+    return e->missed_rows ? E_NO_MEMORY : OK;
+}

@@ -1,0 +1,200 @@
+/* The way of a batch: definitions of new series, the records, one commit, then memory.
+ *
+ * Nothing is shown before it is durable, and nothing durable is left unshown (promise P1). */
+
+#include "base/check.h"
+#include "base/log.h"
+#include "storage/engine_inside.h"
+
+static struct bytes entries_of(const struct batch *b)
+{
+    return (struct bytes){b->record + BATCH_HEADER_BYTES, b->record_bytes - BATCH_HEADER_BYTES};
+}
+
+static enum err append(struct engine *e, struct batch *b)
+{
+    const struct journal_record header = {
+        .producer = b->producer, .counter = b->counter, .arrival_ns = b->arrival_ns};
+    uint64_t position;
+    if (b->record_bytes == BATCH_HEADER_BYTES) {
+        return OK;
+    }
+    return e->journal->calls->append(e->journal, b->record, b->record_bytes, &header, &position);
+}
+
+/* The definitions gathered so far become a record. */
+static enum err append_definitions(struct engine *e)
+{
+    TRY(append(e, e->scratch));
+    batch_reset(e->scratch);
+    return OK;
+}
+
+static enum err define_column(struct engine *e, uint32_t group, uint8_t column)
+{
+    const struct group *g = catalogue_group(e->catalogue, group);
+    CHECK(g != NULL && column < atomic_load_explicit(&g->columns, memory_order_acquire));
+    const struct series_name *n = group_name(g, column);
+    const struct bytes name = {n->at, n->size};
+    enum err result = batch_put_series(e->scratch, group, column, g->topic, name);
+    if (result == E_LIMIT) {
+        TRY(append_definitions(e));
+        result = batch_put_series(e->scratch, group, column, g->topic, name);
+    }
+    return result;
+}
+
+/* Columns of this row that neither journal nor catalogue file knows get a definition. */
+static enum err define_row(struct engine *e, const struct batch_entry *row)
+{
+    uint32_t group = row->row.group;
+    uint64_t known = group < e->defined_end ? e->defined[group] : 0;
+    uint64_t fresh = row->row.columns & ~known;
+    if (fresh == 0) {
+        return OK;
+    }
+    for (uint64_t left = fresh; left != 0; left &= left - 1) {
+        TRY(define_column(e, group, (uint8_t)__builtin_ctzll(left)));
+    }
+    return engine_mark_defined(e, group, fresh);
+}
+
+static enum err define_series(struct engine *e, const struct batch *b)
+{
+    struct batch_reader reader;
+    struct batch_entry entry;
+    enum err result;
+    batch_reader_init(&reader, entries_of(b));
+    while ((result = batch_reader_next(&reader, &entry)) == OK) {
+        if (entry.kind == BATCH_ROW) {
+            TRY(define_row(e, &entry));
+        }
+    }
+    CHECK(result == E_END); /* A batch was written by our own hand. */
+    return OK;
+}
+
+static enum err put_state(struct engine *e, const struct batch *b)
+{
+    struct bytes in = {b->state.at, b->state.size};
+    struct batch_state state;
+    enum err result;
+    while ((result = batch_state_next(&in, &state)) == OK) {
+        CHECK(state.space != ENGINE_SPACE);
+        TRY(e->journal->calls->put_state(e->journal, &state));
+    }
+    CHECK(result == E_END);
+    return OK;
+}
+
+static enum err append_all(struct engine *e, struct batch *const *batches, unsigned count)
+{
+    batch_reset(e->scratch);
+    for (unsigned i = 0; i < count; i++) {
+        TRY(define_series(e, batches[i]));
+    }
+    TRY(append_definitions(e));
+    for (unsigned i = 0; i < count; i++) {
+        TRY(append(e, batches[i]));
+        TRY(put_state(e, batches[i]));
+    }
+    return OK;
+}
+
+static enum err commit(struct engine *e, struct batch *const *batches, unsigned count,
+                       uint64_t *durable)
+{
+    if (e->journal->calls->live_bytes(e->journal) >= e->options.journal_map) {
+        return E_NO_SPACE; /* No checkpoint gets through; memory must not fill instead. */
+    }
+    TRY(append_all(e, batches, count));
+    return e->journal->calls->sync(e->journal, durable);
+}
+
+/* Positions were given out in order and without gaps: the last batch's record is the last one. */
+static void show(struct engine *e, struct batch *const *batches, unsigned count, uint64_t durable)
+{
+    uint64_t position = durable;
+    for (unsigned i = 0; i < count; i++) {
+        position -= batches[i]->record_bytes > BATCH_HEADER_BYTES;
+    }
+    CHECK(position >= e->applied);
+    for (unsigned i = 0; i < count; i++) {
+        if (batches[i]->record_bytes > BATCH_HEADER_BYTES) {
+            struct journal_record record = {.position = ++position,
+                                            .entries = entries_of(batches[i])};
+            engine_apply(e, &record, false);
+        }
+    }
+    e->applied = durable;
+}
+
+static void note_journal(struct engine *e)
+{
+    atomic_store_explicit(&e->counters.journal_bytes, e->journal->calls->live_bytes(e->journal),
+                          memory_order_relaxed);
+    atomic_store_explicit(&e->counters.journal_position, e->applied, memory_order_relaxed);
+}
+
+/* What these batches marked as defined is not. A column that was defined before is defined again:
+ * that does no harm. */
+static void undo_definitions(struct engine *e, struct batch *const *batches, unsigned count)
+{
+    struct batch_entry entry;
+    for (unsigned i = 0; i < count; i++) {
+        struct batch_reader reader;
+        batch_reader_init(&reader, entries_of(batches[i]));
+        while (batch_reader_next(&reader, &entry) == OK) {
+            if (entry.kind == BATCH_ROW && entry.row.group < e->defined_end) {
+                e->defined[entry.row.group] &= ~entry.row.columns;
+            }
+        }
+    }
+}
+
+/* Open the journal again and show what turns out to be durable. */
+static enum err mend(struct engine *e)
+{
+    TRY(e->journal->calls->reopen(e->journal));
+    TRY(engine_replay(e));
+    e->is_broken = false;
+    log_line(LOG_WARN, "storage", "journal opened again directory=%s", e->options.directory);
+    return OK;
+}
+
+static void on_failure(struct engine *e, enum err result, struct batch *const *batches,
+                       unsigned count)
+{
+    engine_count(&e->counters.commit_failures, 1);
+    undo_definitions(e, batches, count);
+    if (result != E_NO_SPACE) {
+        e->is_broken = true;
+        (void)!mend(e); /* If not now, then before the next write. */
+    }
+}
+
+static enum err try_write(struct engine *e, struct batch *const *batches, unsigned count)
+{
+    uint64_t durable = 0;
+    if (e->is_broken) {
+        TRY(mend(e));
+    }
+    enum err result = commit(e, batches, count, &durable);
+    if (result == OK) {
+        engine_count(&e->counters.commits, 1);
+        show(e, batches, count, durable);
+        return OK;
+    }
+    on_failure(e, result, batches, count);
+    return result;
+}
+
+enum err engine_write(struct engine *e, struct batch *const *batches, unsigned count)
+{
+    enum err result = try_write(e, batches, count);
+    note_journal(e);
+    for (unsigned i = 0; i < count; i++) {
+        batches[i]->result = result;
+    }
+    return result;
+}

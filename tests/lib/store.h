@@ -1,0 +1,84 @@
+/* A store for a test: an engine in a directory, batches filled from (path, time, value), and what
+ * is visible read back through the view. */
+
+#ifndef TESTS_LIB_STORE_H
+#define TESTS_LIB_STORE_H
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "storage/engine.h"
+#include "tests/lib/directory.h"
+#include "tests/lib/test.h"
+
+struct store {
+    struct directory dir;
+    struct engine_options options;
+    struct engine *engine;
+    struct batch *batch;
+};
+
+static inline void store_open(struct store *s)
+{
+    s->engine = NULL;
+    assert_ok(engine_open(&s->options, &s->engine));
+}
+
+static inline void store_close(struct store *s)
+{
+    engine_close(s->engine);
+    s->engine = NULL;
+}
+
+static inline void store_make(struct store *s)
+{
+    log_set_level(LOG_ERROR);
+    directory_make(&s->dir);
+    s->options = (struct engine_options){.directory = s->dir.path,
+                                         .series_max = 100000,
+                                         .partition_s = 7 * 86400,
+                                         .journal_bytes = 1 << 20,
+                                         .journal_map = 64 << 20};
+    s->batch = NULL;
+    assert_ok(batch_create(&s->batch));
+    store_open(s);
+}
+
+static inline void store_remove(struct store *s)
+{
+    store_close(s);
+    batch_destroy(s->batch);
+    directory_remove(&s->dir);
+}
+
+static inline struct series_ref store_series(struct store *s, const char *topic, const char *name)
+{
+    struct series_ref ref = {0};
+    assert_ok(catalogue_intern(engine_catalogue(s->engine), bytes_of(topic), bytes_of(name), &ref));
+    return ref;
+}
+
+/* One point into the batch being filled. */
+static inline enum err store_put(struct store *s, struct series_ref ref, int64_t time_ns,
+                                 double value)
+{
+    const struct batch_value v = {ref.column, {value, 0, NUMBER_RAW}};
+    return batch_put_row(s->batch, ref.group, time_ns, &v, 1);
+}
+
+static inline enum err store_write(struct store *s)
+{
+    enum err e = engine_write(s->engine, &s->batch, 1);
+    assert_int_equal(s->batch->result, e);
+    batch_reset(s->batch);
+    return e;
+}
+
+static inline enum err store_checkpoint(struct store *s)
+{
+    enum err e = engine_checkpoint_begin(s->engine);
+    return e != OK ? e : engine_checkpoint_end(s->engine, engine_checkpoint_run(s->engine));
+}
+
+#endif /* TESTS_LIB_STORE_H */
