@@ -164,13 +164,13 @@ void config_print(FILE *to)
     for (unsigned i = 0; i < CONFIG_SETTINGS; i++) {
         const struct setting *s = &settings[i];
         if (s->text != NULL) {
-            fprintf(to, "  %-27s %-14s %s", s->name, s->text, s->sentence);
+            fprintf(to, "  %-27s %-16s %s", s->name, s->text, s->sentence);
             fprintf(to, s->choices[0] != 0 ? " (%s)\n" : "\n", s->choices);
         } else {
             char value[40];
             (void)snprintf(value, sizeof value, "%" PRId64 "%s%s", s->fallback,
                            s->unit[0] != 0 ? " " : "", s->unit);
-            fprintf(to, "  %-27s %-14s %s (%" PRId64 "..%" PRId64 ")\n", s->name, value,
+            fprintf(to, "  %-27s %-16s %s (%" PRId64 "..%" PRId64 ")\n", s->name, value,
                     s->sentence, s->least, s->most);
         }
     }
