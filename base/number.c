@@ -21,12 +21,13 @@ enum { DIGITS_MAX = 768 };
 /* What plain digits, without an exponent, are written for. */
 enum { POINT_MIN = -6, POINT_MAX = 17 };
 
+static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+_Static_assert(sizeof powers / sizeof powers[0] == NUMBER_SCALE_MAX + 1, "one a scale");
+
 double number_power(uint8_t scale)
 {
-    static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                    1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-                                    1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-    _Static_assert(sizeof powers / sizeof powers[0] == NUMBER_SCALE_MAX + 1, "one a scale");
     CHECK(scale <= NUMBER_SCALE_MAX);
     return powers[scale];
 }
@@ -127,11 +128,61 @@ static enum err number_from(struct bytes text, struct decimal d, struct number *
     return OK;
 }
 
+/* Pass the digits at `at`, adding them to `mantissa`. */
+static inline const uint8_t *pass_digits(const uint8_t *at, const uint8_t *end, uint64_t *mantissa)
+{
+    for (; at < end && (uint8_t)(*at - '0') <= 9; at++) {
+        *mantissa = *mantissa * 10 + (uint64_t)(*at - '0');
+    }
+    return at;
+}
+
+/* What nearly all sensors send: up to 15 digits, no exponent. The end of such a number that is not
+ * -0, or NULL: it may still be another number, or none. */
+static const uint8_t *take_short(struct bytes in, struct number *out)
+{
+    if (in.size == 0) {
+        return NULL;
+    }
+    const uint8_t *end = in.at + in.size;
+    bool is_negative = in.at[0] == '-';
+    const uint8_t *start = in.at + is_negative;
+    uint64_t mantissa = 0;
+    size_t places = 0;
+
+    const uint8_t *at = pass_digits(start, end, &mantissa);
+    size_t digits = (size_t)(at - start);
+    if (digits == 0 || (digits > 1 && *start == '0')) {
+        return NULL;
+    }
+    if (at < end && *at == '.') {
+        const uint8_t *point = at++;
+        at = pass_digits(at, end, &mantissa);
+        places = (size_t)(at - point) - 1;
+        if (places == 0) {
+            return NULL;
+        }
+    }
+    bool has_exponent = at < end && (*at | 0x20) == 'e';
+    if (has_exponent || digits + places > DBL_DIG || (is_negative && mantissa == 0)) {
+        return NULL;
+    }
+    out->mantissa = is_negative ? -(int64_t)mantissa : (int64_t)mantissa;
+    out->value = (double)out->mantissa / powers[places];
+    out->scale = (uint8_t)places;
+    return at;
+}
+
 enum err number_take(struct bytes *in, struct number *out)
 {
+    const uint8_t *end = take_short(*in, out);
+    if (end != NULL) {
+        in->size -= (size_t)(end - in->at);
+        in->at = end;
+        return OK;
+    }
     struct bytes rest = *in;
     struct decimal d;
-
     TRY(decimal_take(&rest, &d));
     TRY(number_from((struct bytes){in->at, in->size - rest.size}, d, out));
     *in = rest;
@@ -141,10 +192,14 @@ enum err number_take(struct bytes *in, struct number *out)
 enum err number_read(struct bytes text, struct number *out)
 {
     struct bytes rest = text;
-    struct decimal d;
+    struct number found;
 
-    TRY(decimal_take(&rest, &d));
-    return rest.size > 0 ? E_MALFORMED : number_from(text, d, out);
+    TRY(number_take(&rest, &found));
+    if (rest.size > 0) {
+        return E_MALFORMED;
+    }
+    *out = found;
+    return OK;
 }
 
 /* The places after the point that a finite value below 1e15 takes, when it has at most 15 digits:
@@ -166,20 +221,25 @@ static bool find_places(double magnitude, uint64_t *whole, unsigned *places)
     return false;
 }
 
-/* The fewest digits that name `magnitude`, as "d.ddde[+-]dd". printf's are the nearest to it; only
- * the interval around a power of two is lopsided, and fewer may be found around its middle. */
-static void print_shortest(double magnitude, char *text, size_t size)
+/* The fewest digits, of at least `least`, that name `magnitude`, as "d.ddde[+-]dd". printf's are
+ * the nearest to it; only around a power of two the doubles are closer below than above, and fewer
+ * digits may be found around the middle of what rounds to it. */
+static void print_shortest(double magnitude, int least, char *text, size_t size)
 {
-    long double ulp = (long double)(nextafter(magnitude, HUGE_VAL) - magnitude);
+    int exponent;
+    bool is_power = frexp(magnitude, &exponent) == 0.5;
+    long double ulp = nextafter(magnitude, (double)INFINITY) - magnitude;
 
-    for (int digits = magnitude < DBL_MIN ? 0 : DBL_DIG - 1; digits < 17; digits++) {
-        snprintf(text, size, "%.*e", digits, magnitude);
+    for (int digits = least; digits <= DBL_DECIMAL_DIG; digits++) {
+        snprintf(text, size, "%.*e", digits - 1, magnitude);
         if (strtod(text, NULL) == magnitude) {
             return;
         }
-        snprintf(text, size, "%.*Le", digits, (long double)magnitude + ulp / 8);
-        if (strtod(text, NULL) == magnitude) {
-            return;
+        if (is_power) {
+            snprintf(text, size, "%.*Le", digits - 1, (long double)magnitude + ulp / 8);
+            if (strtod(text, NULL) == magnitude) {
+                return;
+            }
         }
     }
 }
@@ -225,9 +285,11 @@ size_t number_write(double value, char *to)
     if (magnitude < 1e17 && (double)(uint64_t)magnitude == magnitude) {
         return decimal_write(is_negative, (uint64_t)magnitude, 0, to);
     }
-    if (magnitude >= 1e-6 && magnitude < 1e15 && find_places(magnitude, &whole, &places)) {
+    bool is_plain = magnitude >= 1e-6 && magnitude < 1e15;
+    if (is_plain && find_places(magnitude, &whole, &places)) {
         return decimal_write(is_negative, whole, places, to);
     }
-    print_shortest(magnitude, text, sizeof text);
+    int least = is_plain ? DBL_DIG + 1 : magnitude < DBL_MIN ? 1 : DBL_DIG;
+    print_shortest(magnitude, least, text, sizeof text);
     return lay_out(is_negative, text, to);
 }

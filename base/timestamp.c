@@ -206,15 +206,23 @@ static enum err shift_decimal(uint64_t digits, int64_t power, int64_t *out)
     return OK;
 }
 
+/* Decimal digits of value > 0: log10(2) is a little more than 1233 / 4096. */
+static unsigned count_digits(uint64_t value)
+{
+    unsigned bits = 64 - (unsigned)__builtin_clzll(value);
+    unsigned least = bits * 1233 >> 12;
+    return least + (value >= decimal_power(least));
+}
+
 /* A unix time. The limits between the units are powers of ten, so the place of the first digit
  * tells which it is: the decimal is below 10^order. */
 static enum err read_decimal(const struct decimal *d, int64_t least_order, int64_t *time_ns)
 {
-    int64_t order = d->exponent;
-    for (uint64_t left = d->digits; left > 0; left /= 10) {
-        order++;
+    if (d->digits == 0 || d->is_negative) {
+        return E_NOT_FOUND;
     }
-    if (d->digits == 0 || d->is_negative || order < least_order) {
+    int64_t order = d->exponent + (int64_t)count_digits(d->digits);
+    if (order < least_order) {
         return E_NOT_FOUND;
     }
     int64_t unit = order <= 11 ? 9 : order <= 14 ? 6 : order <= 17 ? 3 : 0;
