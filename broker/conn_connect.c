@@ -143,28 +143,33 @@ static enum err take_will(struct mqtt_server *s, struct session *session,
     return OK;
 }
 
+/* What holds for every client. */
+static enum err put_limits(struct writer *w, const struct mqtt_options *o)
+{
+    TRY(mqtt_property_put_u16(w, MQTT_RECEIVE_MAXIMUM, o->receive_maximum));
+    TRY(mqtt_property_put_u8(w, MQTT_MAXIMUM_QOS, 1));
+    TRY(mqtt_property_put_u32(w, MQTT_MAXIMUM_PACKET_SIZE, o->packet_bytes_max));
+    TRY(mqtt_property_put_u8(w, MQTT_SHARED_AVAILABLE, 0));
+    return o->topic_alias_maximum == 0
+               ? OK
+               : mqtt_property_put_u16(w, MQTT_TOPIC_ALIAS_MAXIMUM, o->topic_alias_maximum);
+}
+
 /* The properties of CONNACK that differ from the standard's defaults (section 3.2.2.3). */
 static enum err put_offers(struct writer *w, const struct mqtt_options *o,
                            const struct mqtt_connect *p, const struct welcome *wel)
 {
+    TRY(put_limits(w, o));
     if (mqtt_properties_has(&p->properties, MQTT_SESSION_EXPIRY) &&
         p->properties.session_expiry_s != wel->expiry_s) {
         TRY(mqtt_property_put_u32(w, MQTT_SESSION_EXPIRY, wel->expiry_s));
     }
-    TRY(mqtt_property_put_u16(w, MQTT_RECEIVE_MAXIMUM, o->receive_maximum));
-    TRY(mqtt_property_put_u8(w, MQTT_MAXIMUM_QOS, 1));
-    TRY(mqtt_property_put_u32(w, MQTT_MAXIMUM_PACKET_SIZE, o->packet_bytes_max));
     if (wel->is_assigned) {
         TRY(mqtt_property_put_bytes(w, MQTT_ASSIGNED_CLIENT_ID, wel->client_id));
     }
-    if (o->topic_alias_maximum > 0) {
-        TRY(mqtt_property_put_u16(w, MQTT_TOPIC_ALIAS_MAXIMUM, o->topic_alias_maximum));
-    }
-    TRY(mqtt_property_put_u8(w, MQTT_SHARED_AVAILABLE, 0));
-    if (wel->keep_alive_s != p->keep_alive_s) {
-        TRY(mqtt_property_put_u16(w, MQTT_SERVER_KEEP_ALIVE, wel->keep_alive_s));
-    }
-    return OK;
+    return wel->keep_alive_s == p->keep_alive_s
+               ? OK
+               : mqtt_property_put_u16(w, MQTT_SERVER_KEEP_ALIVE, wel->keep_alive_s);
 }
 
 static enum err write_connack(struct conn *c, const struct mqtt_connect *p,

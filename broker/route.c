@@ -18,16 +18,22 @@ static struct message *message_of(struct route *r)
     return r->message;
 }
 
-/* What several subscriptions of one session make of the message: one delivery at the highest QoS
- * [MQTT-3.3.4-2] with all identifiers. False: none is left. */
-static bool merge(const struct publication *p, const struct session *session,
-                  struct subscription *const *items, uint32_t count, struct delivery *d,
+/* Subscriptions of one session that a message matches. */
+struct matched {
+    struct session *session;
+    struct subscription *const *items;
+    uint32_t count;
+};
+
+/* What they make of the message: one delivery at the highest QoS [MQTT-3.3.4-2] with all
+ * identifiers, put into `ids`. False: none is left. */
+static bool merge(const struct publication *p, const struct matched *g, struct delivery *d,
                   uint32_t *ids)
 {
     bool any = false;
-    for (uint32_t i = 0; i < count; i++) {
-        const struct subscription_options *o = &items[i]->options;
-        if (o->no_local && p->origin == session->hash) {
+    for (uint32_t i = 0; i < g->count; i++) {
+        const struct subscription_options *o = &g->items[i]->options;
+        if (o->no_local && p->origin == g->session->hash) {
             continue; /* [MQTT-3.8.3-3] */
         }
         any = true;
@@ -57,19 +63,18 @@ static void offer(struct route *r, struct session *session, const struct deliver
     }
 }
 
-static void deliver(struct route *r, struct session *session, struct subscription *const *items,
-                    uint32_t count)
+static void deliver(struct route *r, const struct matched *g)
 {
     uint32_t ids[ROUTE_IDS_MAX];
     struct delivery d = {.publication = r->publication, .ids = ids};
 
-    if (!merge(r->publication, session, items, count, &d, ids)) {
+    if (!merge(r->publication, g, &d, ids)) {
         return;
     }
-    if (d.qos > 0 || session->outbox.qos0 > 0) {
-        offer(r, session, &d); /* Behind retained messages that still wait, too. */
-    } else if (session->conn != NULL) {
-        conn_send_direct(session->conn, &d);
+    if (d.qos > 0 || g->session->outbox.qos0 > 0) {
+        offer(r, g->session, &d); /* Behind retained messages that still wait, too. */
+    } else if (g->session->conn != NULL) {
+        conn_send_direct(g->session->conn, &d);
     }
 }
 
@@ -80,7 +85,8 @@ static void deliver_matches(struct route *r, const struct match *m)
         for (end = i + 1; end < m->count && m->items[end]->subscriber == subscriber;) {
             end++;
         }
-        deliver(r, session_of(subscriber), &m->items[i], end - i);
+        const struct matched g = {session_of(subscriber), &m->items[i], end - i};
+        deliver(r, &g);
     }
 }
 

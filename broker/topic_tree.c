@@ -227,6 +227,7 @@ void topic_tree_each(const struct topic_tree *t, topic_visit *visit, void *conte
 }
 
 /* Filters below `at` against what is left of the name. */
+// NOLINTNEXTLINE(misc-no-recursion): no deeper than TOPIC_LEVELS_MAX
 static void match(const struct topic_tree *t, const struct topic_node *at, struct path p,
                   topic_visit *visit, void *context)
 {
@@ -262,6 +263,7 @@ static bool is_hidden(const struct topic_tree *t, const struct topic_node *n)
     return n->parent == t->root && n->size > 0 && n->level[0] == '$';
 }
 
+// NOLINTNEXTLINE(misc-no-recursion): no deeper than TOPIC_LEVELS_MAX
 static void visit_all(const struct topic_tree *t, const struct topic_node *at, topic_visit *visit,
                       void *context)
 {
@@ -274,6 +276,7 @@ static void visit_all(const struct topic_tree *t, const struct topic_node *at, t
 }
 
 /* Names below `at` that what is left of the filter selects. */
+// NOLINTNEXTLINE(misc-no-recursion): no deeper than TOPIC_LEVELS_MAX
 static void select_below(const struct topic_tree *t, const struct topic_node *at, struct path p,
                          topic_visit *visit, void *context)
 {
