@@ -50,7 +50,7 @@ struct chunk_stats {
 
 struct chunk_column {
     uint8_t id;
-    uint8_t form; /* How values became integers: decimal.h. */
+    uint8_t form; /* How values became integers: doubles.h. */
     struct chunk_stats stats;
     struct bytes present; /* Encoded presence map; empty: every row has a value. */
     struct bytes stream;  /* Encoded values. */

@@ -20,13 +20,13 @@ struct work {
     uint32_t first, last; /* Places, among the values, of the first and last that is not NaN. */
     bool is_partial;      /* Incomplete, or with NaN. */
     size_t present_size, stream_size;
-    struct decimal_form form;
+    struct doubles_form form;
     struct chunk_stats stats; /* Unless they are exact. */
 };
 
-static bool is_exact(const struct decimal_form *form)
+static bool is_exact(const struct doubles_form *form)
 {
-    return form->mode == DECIMAL_SCALED && form->exceptions == 0;
+    return form->mode == DOUBLES_SCALED && form->exceptions == 0;
 }
 
 /* The map of `input`, also in s->present, and its values without gaps in s->values. */
@@ -111,7 +111,7 @@ static void integers_of(struct column_writer *w, unsigned index)
     const struct column_done *done = &w->done[index];
     const double *values;
     uint32_t count = gather(w, done->input, &values);
-    decimal_integers(values, count, done->form.scale, w->scratch->other);
+    doubles_integers(values, count, done->form.scale, w->scratch->other);
 }
 
 /* The earlier column that column `k` likely follows best, or -1. */
@@ -168,8 +168,8 @@ static enum err try_reference(struct column_writer *w, const struct chunk_input_
 static enum err write_stream(struct column_writer *w, const struct chunk_input_column *input,
                              struct work *k)
 {
-    TRY(decimal_write_exceptions(&k->form, k->values, k->count, w->body));
-    TRY(decimal_write_dictionary(&k->form, k->count, w->scratch, w->body));
+    TRY(doubles_write_exceptions(&k->form, k->values, k->count, w->body));
+    TRY(doubles_write_dictionary(&k->form, k->count, w->scratch, w->body));
     size_t start = w->body->size;
     TRY(ints_write(w->scratch->q, k->count, w->scratch, w->body));
     return is_exact(&k->form) && w->count > 0 ? try_reference(w, input, k, start) : OK;
@@ -181,7 +181,7 @@ static enum err write_entry(const struct column_writer *w, uint8_t id, const str
     unsigned flags = (k->is_partial ? PARTIAL_FLAG : 0U) | (is_exact(&k->form) ? 0U : DOUBLES_FLAG);
 
     TRY(writer_put_u8(w->directory, (uint8_t)(id | flags)));
-    TRY(writer_put_u8(w->directory, decimal_form_byte(&k->form)));
+    TRY(writer_put_u8(w->directory, doubles_form_byte(&k->form)));
     TRY(writer_put_varint(w->directory, k->stream_size));
     TRY(k->is_partial ? write_partial(w, k) : OK);
     return writer_put(w->directory, stats->at, stats->size);
@@ -191,7 +191,7 @@ static enum err write_entry(const struct column_writer *w, uint8_t id, const str
  * before them but a dictionary changes the integers. */
 static enum err examine(struct work *k, struct chunk_scratch *s, struct writer *stats)
 {
-    k->form = decimal_find(k->values, k->count, s);
+    k->form = doubles_find(k->values, k->count, s);
     k->last = k->count - 1;
     if (is_exact(&k->form)) {
         return stats_write_exact(s->q, k->count, stats);
@@ -264,7 +264,7 @@ static enum err read_partial(struct bytes *in, const struct chunk *c, struct chu
 enum err column_read_entry(struct bytes *directory, struct chunk *c)
 {
     struct chunk_column *column = &c->column[c->columns];
-    struct decimal_form form;
+    struct doubles_form form;
     uint8_t head, form_byte;
     uint64_t stream_size;
 
@@ -277,7 +277,7 @@ enum err column_read_entry(struct bytes *directory, struct chunk *c)
         .form = form_byte,
         .stats = {.count = c->rows, .first_ns = c->first_ns, .last_ns = c->last_ns},
         .stream.size = stream_size};
-    TRY(decimal_form_of(form_byte, &form));
+    TRY(doubles_form_of(form_byte, &form));
     if ((head & PARTIAL_FLAG) != 0) {
         TRY(read_partial(directory, c, column));
     }
@@ -320,8 +320,8 @@ static uint32_t values_count(const struct chunk_column *column)
 /* Whether column `a` may be differences to the earlier column `b`: same rows, same decimals. */
 static bool may_refer(const struct chunk_column *a, const struct chunk_column *b)
 {
-    struct decimal_form form;
-    return decimal_form_of(b->form, &form) == OK && is_exact(&form) && a->form == b->form &&
+    struct doubles_form form;
+    return doubles_form_of(b->form, &form) == OK && is_exact(&form) && a->form == b->form &&
            a->present.size == b->present.size &&
            (a->present.size == 0 || a->present.at == b->present.at) &&
            values_count(a) == values_count(b);
@@ -367,12 +367,12 @@ enum err column_values(const struct chunk *c, unsigned index, struct chunk_scrat
 {
     const struct chunk_column *column = &c->column[index];
     struct bytes in = column->stream;
-    struct decimal_form form;
-    struct decimal_prefix prefix;
+    struct doubles_form form;
+    struct doubles_prefix prefix;
     uint32_t count = values_count(column);
 
-    TRY(decimal_form_of(column->form, &form));
-    TRY(decimal_read_prefix(&form, &in, count, s, &prefix));
+    TRY(doubles_form_of(column->form, &form));
+    TRY(doubles_read_prefix(&form, &in, count, s, &prefix));
     TRY(read_integers(c, index, in, s));
-    return decimal_restore(&form, &prefix, count, s, values);
+    return doubles_restore(&form, &prefix, count, s, values);
 }

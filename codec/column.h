@@ -9,13 +9,13 @@
 
 #include <stdbool.h>
 
-#include "codec/decimal.h"
+#include "codec/doubles.h"
 #include "codec/scratch.h"
 
 /* What the writer remembers of columns already written. */
 struct column_done {
     const struct chunk_input_column *input;
-    struct decimal_form form;
+    struct doubles_form form;
 };
 
 /* A chunk on its way out. */

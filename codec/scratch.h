@@ -36,7 +36,7 @@ struct chunk_scratch {
     uint64_t z[CHUNK_ROWS_MAX];      /* What is packed: residuals, never negative. */
     int64_t reduced[CHUNK_ROWS_MAX]; /* Values after their common divisor is taken out. */
     int64_t run_value[SCRATCH_RUNS_MAX], run_length[SCRATCH_RUNS_MAX];
-    /* decimal */
+    /* doubles */
     int64_t dictionary[SCRATCH_RUNS_MAX];
     uint16_t slot[SCRATCH_SLOTS]; /* Hash table of the dictionary: place + 1, or 0. */
     /* column and chunk */

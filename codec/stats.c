@@ -3,7 +3,7 @@
 #include <math.h>
 
 #include "base/number.h"
-#include "codec/decimal.h"
+#include "codec/doubles.h"
 
 __extension__ typedef __int128 int128; /* Sums of up to 2^63 values never overflow it. */
 
@@ -29,7 +29,7 @@ enum err stats_write_exact(const int64_t *q, uint32_t count, struct writer *out)
 enum err stats_read_exact(struct bytes *in, uint8_t scale, struct chunk_stats *stats)
 {
     uint64_t lowest, range, first, last, above;
-    const int64_t limit = (int64_t)1 << DECIMAL_Q_BITS;
+    const int64_t limit = (int64_t)1 << DOUBLES_Q_BITS;
 
     if (bytes_take_varint(in, &lowest) != OK || bytes_take_varint(in, &range) != OK ||
         bytes_take_varint(in, &first) != OK || bytes_take_varint(in, &last) != OK ||
@@ -42,10 +42,10 @@ enum err stats_read_exact(struct bytes *in, uint8_t scale, struct chunk_stats *s
         return E_CORRUPT;
     }
     int128 sum = (int128)min * stats->count + (int128)above;
-    stats->min = decimal_value(min, scale);
-    stats->max = decimal_value(min + (int64_t)range, scale);
-    stats->first = decimal_value(min + (int64_t)first, scale);
-    stats->last = decimal_value(min + (int64_t)last, scale);
+    stats->min = doubles_value(min, scale);
+    stats->max = doubles_value(min + (int64_t)range, scale);
+    stats->first = doubles_value(min + (int64_t)first, scale);
+    stats->last = doubles_value(min + (int64_t)last, scale);
     stats->sum = (double)sum / number_power(scale);
     return OK;
 }
