@@ -193,13 +193,15 @@ enum err number_read(struct bytes text, struct number *out)
 {
     struct bytes rest = text;
     struct number found;
+    struct decimal d;
 
-    TRY(number_take(&rest, &found));
-    if (rest.size > 0) {
-        return E_MALFORMED;
+    const uint8_t *end = take_short(text, &found);
+    if (end != NULL && end == text.at + text.size) {
+        *out = found;
+        return OK;
     }
-    *out = found;
-    return OK;
+    TRY(decimal_take(&rest, &d));
+    return rest.size > 0 ? E_MALFORMED : number_from(text, d, out);
 }
 
 /* The places after the point that a finite value below 1e15 takes, when it has at most 15 digits:

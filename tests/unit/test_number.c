@@ -101,6 +101,8 @@ static void numbers_beyond_a_double_are_over_the_limit(void **state)
     assert_int_equal(number_read(bytes_of("1e309"), &n), E_LIMIT);
     assert_int_equal(number_read(bytes_of("-1.8e308"), &n), E_LIMIT);
     assert_int_equal(number_read(bytes_of("1e99999999999999999999"), &n), E_LIMIT);
+    assert_int_equal(number_read(text, &n), E_MALFORMED);
+    assert_int_equal(number_read(bytes_of("21.8e308.50"), &n), E_MALFORMED);
     assert_int_equal(number_take(&text, &n), E_LIMIT);
     assert_int_equal(text.size, 6);
     assert_true(n.value == 1 && n.mantissa == 2 && n.scale == 3);
