@@ -70,6 +70,9 @@ enum hejnal_result hejnal_write_wait(struct hejnal *h, unsigned left)
     if (result != HEJNAL_OK) {
         return result;
     }
+    if (h->fd < 0) {
+        return hejnal_connection_tell(h, &h->lost);
+    }
     if (h->write_fault.result != HEJNAL_OK) {
         result = hejnal_connection_tell(h, &h->write_fault);
         if (left == 0) {
