@@ -5,25 +5,69 @@
 #define TESTS_LIB_MODEL_H
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
 
-struct model {
-    size_t count, limit;
-    int64_t *times;
-    double *values;
+struct model_point {
+    int64_t time_ns;
+    double value;
+    size_t arrival;
 };
 
-/* Index of the first point that is not before `time_ns`. */
-static inline size_t model_find(const struct model *m, int64_t time_ns)
+struct model {
+    size_t count, limit;
+    struct model_point *points; /* In order of time, each time once, after model_settle(). */
+    size_t arrivals;
+    bool unsettled;
+};
+
+static inline void model_put(struct model *m, int64_t time_ns, double value)
 {
-    size_t low = 0, high = m->count;
-    while (low < high) {
+    if (m->count == m->limit) {
+        m->limit = m->limit == 0 ? 1024 : m->limit * 2;
+        m->points = realloc(m->points, m->limit * sizeof *m->points);
+        CHECK(m->points != NULL);
+    }
+    m->unsettled |= m->count > 0 && time_ns <= m->points[m->count - 1].time_ns;
+    m->points[m->count++] = (struct model_point){time_ns, value, m->arrivals++};
+}
+
+static inline int model_compare(const void *a, const void *b)
+{
+    const struct model_point *x = a, *y = b;
+    if (x->time_ns != y->time_ns) {
+        return x->time_ns < y->time_ns ? -1 : 1;
+    }
+    return x->arrival < y->arrival ? -1 : 1;
+}
+
+static inline void model_settle(struct model *m)
+{
+    size_t kept = 0;
+    if (!m->unsettled) {
+        return;
+    }
+    qsort(m->points, m->count, sizeof *m->points, model_compare);
+    for (size_t i = 0; i < m->count; i++) {
+        kept -= kept > 0 && m->points[kept - 1].time_ns == m->points[i].time_ns;
+        m->points[kept++] = m->points[i];
+    }
+    m->count = kept;
+    m->unsettled = false;
+}
+
+/* Index of the first point that is not before `time_ns`. */
+static inline size_t model_find(struct model *m, int64_t time_ns)
+{
+    size_t low = 0;
+    model_settle(m);
+    for (size_t high = m->count; low < high;) {
         size_t middle = (low + high) / 2;
-        if (m->times[middle] < time_ns) {
+        if (m->points[middle].time_ns < time_ns) {
             low = middle + 1;
         } else {
             high = middle;
@@ -32,28 +76,9 @@ static inline size_t model_find(const struct model *m, int64_t time_ns)
     return low;
 }
 
-static inline void model_put(struct model *m, int64_t time_ns, double value)
-{
-    size_t at = model_find(m, time_ns);
-    if (at == m->count || m->times[at] != time_ns) {
-        if (m->count == m->limit) {
-            m->limit = m->limit == 0 ? 1024 : m->limit * 2;
-            m->times = realloc(m->times, m->limit * sizeof *m->times);
-            m->values = realloc(m->values, m->limit * sizeof *m->values);
-            CHECK(m->times != NULL && m->values != NULL);
-        }
-        memmove(m->times + at + 1, m->times + at, (m->count - at) * sizeof *m->times);
-        memmove(m->values + at + 1, m->values + at, (m->count - at) * sizeof *m->values);
-        m->count++;
-    }
-    m->times[at] = time_ns;
-    m->values[at] = value;
-}
-
 static inline void model_free(struct model *m)
 {
-    free(m->times);
-    free(m->values);
+    free(m->points);
     *m = (struct model){0};
 }
 
@@ -69,7 +94,7 @@ static inline struct model_bucket model_sum(const struct model *m, size_t from, 
     struct model_bucket b = {0};
     long double squares = 0;
     for (size_t i = from; i < to; i++) {
-        double v = m->values[i];
+        double v = m->points[i].value;
         if (isnan(v)) {
             continue;
         }
@@ -82,8 +107,8 @@ static inline struct model_bucket model_sum(const struct model *m, size_t from, 
         b.magnitude += v < 0 ? -v : v;
     }
     for (size_t i = from; i < to && b.count > 1; i++) {
-        if (!isnan(m->values[i])) {
-            long double apart = m->values[i] - b.sum / (long double)b.count;
+        if (!isnan(m->points[i].value)) {
+            long double apart = m->points[i].value - b.sum / (long double)b.count;
             squares += apart * apart;
         }
     }

@@ -180,7 +180,7 @@ static void put_any_row(struct engine *e, int64_t now_ns)
     if (luck < 5) {
         time_ns -= (int64_t)rng_below(&e->rng, 5 * PARTITION_S) * NS_PER_S;
     } else if (luck < 15 && seen->count > 0) {
-        time_ns = seen->times[rng_below(&e->rng, (uint32_t)seen->count)];
+        time_ns = seen->points[rng_below(&e->rng, (uint32_t)seen->count)].time_ns;
     }
     for (unsigned i = 0; i < COLUMNS; i++) {
         values[i] = any_value(&e->rng);
@@ -192,8 +192,8 @@ static void put_any_row(struct engine *e, int64_t now_ns)
 /* cmocka's own assertions cost too much for millions of points. */
 static void assert_same_point(const struct model *m, size_t at, int64_t time_ns, double value)
 {
-    if (at >= m->count || time_ns != m->times[at] ||
-        memcmp(&value, &m->values[at], sizeof value) != 0) {
+    if (at >= m->count || time_ns != m->points[at].time_ns ||
+        memcmp(&value, &m->points[at].value, sizeof value) != 0) {
         fail_msg("point %zu of %zu is another: time %lld value %g", at, m->count,
                  (long long)time_ns, value);
     }
@@ -202,7 +202,7 @@ static void assert_same_point(const struct model *m, size_t at, int64_t time_ns,
 static void assert_scan(struct engine *e, struct scan *scan, struct series_ref ref, int64_t from_ns,
                         int64_t to_ns)
 {
-    const struct model *m = &e->model[ref.group][ref.column];
+    struct model *m = &e->model[ref.group][ref.column];
     size_t at = model_find(m, from_ns);
     struct span span;
     enum err error;
@@ -250,14 +250,14 @@ static void assert_buckets(struct engine *e, const struct query_request *request
                            struct series_ref ref)
 {
     const bool spread = (request->aggregates >> QUERY_STDDEV & 1) != 0;
-    const struct model *m = &e->model[ref.group][ref.column];
+    struct model *m = &e->model[ref.group][ref.column];
     size_t at = model_find(m, request->from_ns), end = model_find(m, request->to_ns);
     struct query_block block = {0};
     struct query *q;
     size_t row = 0;
     assert_ok(query_open(e, request, &q));
     while (at < end) {
-        int64_t start_ns = bucket_of(m->times[at], request->bucket_ns);
+        int64_t start_ns = bucket_of(m->points[at].time_ns, request->bucket_ns);
         size_t next = model_find(m, start_ns + request->bucket_ns);
         next = next < end ? next : end;
         if (model_sum(m, at, next).count > 0) {
