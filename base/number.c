@@ -230,7 +230,7 @@ static void print_shortest(double magnitude, int least, char *text, size_t size)
 {
     int exponent;
     bool is_power = frexp(magnitude, &exponent) == 0.5;
-    long double ulp = nextafter(magnitude, (double)INFINITY) - magnitude;
+    long double ulp = (long double)(nextafter(magnitude, (double)INFINITY) - magnitude);
 
     for (int digits = least; digits <= DBL_DECIMAL_DIG; digits++) {
         snprintf(text, size, "%.*e", digits - 1, magnitude);
