@@ -1,14 +1,14 @@
 #include "storage/engine.h"
 
-#include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/thread.h"
 #include "storage/view.h"
 #include "tests/lib/rng.h"
 #include "tests/lib/store.h"
@@ -280,6 +280,77 @@ static void the_journal_limit_refuses_writes_until_a_checkpoint(void **state)
     assert_int_equal(rows_in_head(), 1);
 }
 
+struct race {
+    struct series_ref ref;
+    atomic_bool done;
+};
+
+/* Row i has time T0 + i and value i: whoever looks sees a run without holes from 0. */
+static void look_on(void *argument)
+{
+    struct race *race = argument;
+    int64_t newest = -1;
+    bool done;
+    do {
+        done = atomic_load(&race->done);
+        int64_t t;
+        double v;
+        uint64_t rows = 0;
+        if (engine_last(s.engine, race->ref, &t, &v) == OK) {
+            assert_true(t - T0 == (int64_t)v && t - T0 >= newest);
+            newest = t - T0;
+        }
+        const struct view *view = view_hold(s.engine);
+        for (unsigned i = 0; i < view->heads; i++) {
+            struct head_cursor cursor;
+            struct head_row row;
+            head_cursor_init(&cursor, view->head[i], race->ref.group);
+            while (head_cursor_next(&cursor, &row)) {
+                assert_true(row.values[0] == (double)(row.time_ns - T0));
+                rows++;
+            }
+        }
+        assert_true(view->parts > 0 || (int64_t)rows > newest);
+        view_drop(s.engine, view);
+        struct engine_stats stats;
+        engine_stats(s.engine, &stats);
+    } while (!done);
+}
+
+static enum err run_result;
+
+static void run_checkpoint(void *argument)
+{
+    (void)argument;
+    run_result = engine_checkpoint_run(s.engine);
+}
+
+static void readers_and_a_checkpoint_run_beside_writing(void **state)
+{
+    (void)state;
+    struct race race = {.ref = store_series(&s, "k", "v")};
+    struct thread reader, worker;
+    int64_t n = 0;
+    assert_ok(thread_start(&reader, "reader", look_on, &race));
+    for (int round = 0; round < 5; round++) {
+        put("k", "v", T0 + n, (double)n);
+        n++;
+        assert_ok(store_write(&s));
+        assert_ok(engine_checkpoint_begin(s.engine));
+        assert_ok(thread_start(&worker, "worker", run_checkpoint, NULL));
+        for (int i = 0; i < 30; i++, n++) {
+            put("k", "v", T0 + n, (double)n);
+            assert_ok(store_write(&s));
+        }
+        thread_join(&worker);
+        assert_ok(run_result);
+        assert_ok(engine_checkpoint_end(s.engine, run_result));
+    }
+    atomic_store(&race.done, true);
+    thread_join(&reader);
+    assert_int_equal(rows_in_head(), 30);
+}
+
 /* The limit on file sizes stands in for a full disk: what was acknowledged stays, the rest is
  * refused, and when there is room again writing goes on. */
 static void a_full_disk_refuses_and_recovers(void **state)
@@ -403,6 +474,7 @@ int main(void)
         TEST(a_second_process_is_turned_away),
         TEST(a_journal_older_than_the_partitions_is_refused),
         TEST(the_journal_limit_refuses_writes_until_a_checkpoint),
+        TEST(readers_and_a_checkpoint_run_beside_writing),
         TEST(a_full_disk_refuses_and_recovers),
         TEST(nothing_acknowledged_is_lost_when_killed),
     };
