@@ -114,12 +114,19 @@ static uint8_t *put_time(struct batch *b, uint8_t *to, unsigned unit, int64_t ti
     return put_varint(to, zigzag(delta));
 }
 
+static uint64_t bits_of(double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
 /* A decimal that does not give the same bits back is kept as the double itself. */
 static uint8_t *put_value(uint8_t *to, const struct number *n)
 {
     if (n->scale <= NUMBER_SCALE_MAX) {
         double back = (double)n->mantissa / number_power(n->scale);
-        if (memcmp(&back, &n->value, sizeof back) == 0) {
+        if (bits_of(back) == bits_of(n->value)) {
             *to++ = n->scale;
             return put_varint(to, zigzag(n->mantissa));
         }

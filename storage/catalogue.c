@@ -132,8 +132,9 @@ enum err catalogue_find(struct catalogue *c, struct bytes path, struct series_re
 }
 
 /* E_LIMIT: too long, or no topic MQTT allows. */
-static enum err join_path(struct bytes topic, struct bytes name, uint8_t to[SERIES_PATH_BYTES_MAX],
-                          struct bytes *path)
+static enum err join_path(struct bytes topic, struct bytes name,
+                          /* NOLINTNEXTLINE(readability-non-const-parameter): the writer's. */
+                          uint8_t to[SERIES_PATH_BYTES_MAX], struct bytes *path)
 {
     struct writer w = {to, 0, SERIES_PATH_BYTES_MAX};
     TRY(writer_put(&w, topic.at, topic.size));
@@ -203,7 +204,7 @@ static enum err reserve_names(struct catalogue *c, struct group *g, unsigned col
     if (room == g->room) {
         return OK;
     }
-    const struct series_name **names = arena_take(&c->arena, room * sizeof *names);
+    const struct series_name **names = arena_take(&c->arena, room * sizeof(struct series_name *));
     if (names == NULL) {
         return E_NO_MEMORY;
     }

@@ -65,19 +65,29 @@ static enum err check_positions(struct engine *e)
     return OK;
 }
 
+static enum err load_catalogue(struct engine *e)
+{
+    TRY(engine_open_catalog(e));
+    TRY(catalogue_load(e->catalogue, e->catalog_file));
+    TRY(last_load(e->last, catalogue_group_count(e->catalogue), e->catalog_file));
+    return engine_mark_catalogue(e);
+}
+
+static enum err replay_journal(struct engine *e)
+{
+    TRY(open_journal(e));
+    TRY(check_positions(e));
+    TRY(engine_load_receipts(e));
+    return engine_replay(e);
+}
+
 static enum err open_all(struct engine *e)
 {
     int64_t started_ms = clock_now_ms();
     TRY(engine_lock_directory(e));
-    TRY(engine_open_catalog(e));
-    TRY(catalogue_load(e->catalogue, e->catalog_file));
-    TRY(last_load(e->last, catalogue_group_count(e->catalogue), e->catalog_file));
-    TRY(engine_mark_catalogue(e));
+    TRY(load_catalogue(e));
     TRY(engine_open_parts(e));
-    TRY(open_journal(e));
-    TRY(check_positions(e));
-    TRY(engine_load_receipts(e));
-    TRY(engine_replay(e));
+    TRY(replay_journal(e));
     uint64_t live = e->journal->calls->live_bytes(e->journal);
     atomic_store(&e->counters.journal_bytes, live);
     atomic_store(&e->counters.journal_position, e->applied);

@@ -63,7 +63,7 @@ static struct part *find_opened(const struct engine_checkpoint *c, struct part_p
 static enum err open_part(struct engine *e, struct part_period period, struct part **out)
 {
     struct engine_checkpoint *c = &e->checkpoint;
-    struct part **grown = realloc(c->opened, (c->opened_count + 1) * sizeof *grown);
+    struct part **grown = realloc(c->opened, (c->opened_count + 1) * sizeof(struct part *));
     if (grown == NULL) {
         return E_NO_MEMORY;
     }
@@ -110,12 +110,12 @@ static enum err join_parts(struct engine *e, struct part ***out, size_t *count)
 {
     const struct engine_checkpoint *c = &e->checkpoint;
     const struct view *v = &e->view->view;
-    struct part **parts = calloc(v->parts + c->opened_count + 1, sizeof *parts);
+    struct part **parts = calloc(v->parts + c->opened_count + 1, sizeof(struct part *));
     if (parts == NULL) {
         return E_NO_MEMORY;
     }
     size_t total = v->parts;
-    memcpy(parts, v->part, total * sizeof *parts);
+    memcpy(parts, v->part, total * sizeof(struct part *));
     for (size_t i = 0; i < c->opened_count; i++) {
         size_t at = total++;
         for (; at > 0 && part_period(parts[at - 1]).start_ns > part_period(c->opened[i]).start_ns;

@@ -147,7 +147,7 @@ static enum err open_one(struct engine *e, const char *name, struct part_list *l
     if (part_name_read(name, &period) != OK) {
         return OK; /* A lock file, or none of ours. */
     }
-    struct part **grown = realloc(list->at, (list->count + 1) * sizeof *grown);
+    struct part **grown = realloc(list->at, (list->count + 1) * sizeof(struct part *));
     if (grown == NULL) {
         return E_NO_MEMORY;
     }
@@ -184,7 +184,7 @@ static enum err open_all(struct engine *e, struct part_list *list)
     }
     (void)closedir(directory);
     if (list->count > 0) {
-        qsort(list->at, list->count, sizeof *list->at, by_period);
+        qsort(list->at, list->count, sizeof(struct part *), by_period);
     }
     return result;
 }

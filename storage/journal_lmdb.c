@@ -2,8 +2,8 @@
  * and ends with the next, so everything between commits together (measured: 0.4 ms for 64 KiB).
  * Any failure ends it, and positions count on from what is durable. */
 
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/bytes.h"
 #include "base/check.h"
@@ -342,19 +342,12 @@ static const struct journal_calls calls = {
 
 enum err journal_lmdb_open(const char *directory, uint64_t map_bytes, struct journal **out)
 {
-    static const char name[] = "/journal.mdb";
-    size_t length = strlen(directory);
     struct journal_lmdb *j = calloc(1, sizeof *j);
-    char *path = malloc(length + sizeof name);
-    if (j == NULL || path == NULL) {
+    if (j == NULL || asprintf(&j->path, "%s/journal.mdb", directory) < 0) {
         free(j);
-        free(path);
         return E_NO_MEMORY;
     }
-    memcpy(path, directory, length);
-    memcpy(path + length, name, sizeof name);
     j->journal.calls = &calls;
-    j->path = path;
     j->map_bytes = map_bytes;
     enum err e = open_file(j);
     if (e != OK) {

@@ -29,29 +29,35 @@ void record_seal(uint8_t *record, uint32_t record_bytes, const struct journal_re
     CHECK(e == OK && w.size == BATCH_HEADER_BYTES);
 }
 
-static enum err take_head(struct bytes *in, struct journal_record *out, uint64_t *checksum)
+static enum err take_kind(struct bytes *in, uint32_t *length)
 {
     struct bytes magic;
     uint8_t version, kind;
-    uint32_t length;
-    uint64_t arrival;
     TRY(bytes_take(in, 2, &magic));
     TRY(bytes_take_u8(in, &version));
     TRY(bytes_take_u8(in, &kind));
-    TRY(bytes_take_le32(in, &length));
-    TRY(bytes_take_le64(in, &out->producer));
-    TRY(bytes_take_le64(in, &out->counter));
-    TRY(bytes_take_le64(in, &arrival));
-    TRY(bytes_take_le64(in, checksum));
+    TRY(bytes_take_le32(in, length));
     if (!bytes_equal(magic, bytes_of("HJ"))) {
         return E_CORRUPT;
     }
     if (version != RECORD_VERSION) {
         return E_VERSION;
     }
+    return kind == KIND_ENTRIES ? OK : E_CORRUPT;
+}
+
+static enum err take_head(struct bytes *in, struct journal_record *out, uint64_t *checksum)
+{
+    uint32_t length;
+    uint64_t arrival;
+    TRY(take_kind(in, &length));
+    TRY(bytes_take_le64(in, &out->producer));
+    TRY(bytes_take_le64(in, &out->counter));
+    TRY(bytes_take_le64(in, &arrival));
+    TRY(bytes_take_le64(in, checksum));
     out->arrival_ns = (int64_t)arrival;
     out->entries = *in;
-    return kind == KIND_ENTRIES && length == in->size ? OK : E_CORRUPT;
+    return length == in->size ? OK : E_CORRUPT;
 }
 
 enum err record_open(uint64_t position, struct bytes record, struct journal_record *out)

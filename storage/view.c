@@ -33,7 +33,7 @@ static struct engine_view *make_view(struct engine_head *const *heads, unsigned 
                                      struct part *const *parts, size_t part_count)
 {
     struct engine_view *v = calloc(1, sizeof *v);
-    struct part **held = calloc(part_count + 1, sizeof *held);
+    struct part **held = calloc(part_count + 1, sizeof(struct part *));
     if (v == NULL || held == NULL) {
         free(v);
         free(held);

@@ -15,7 +15,9 @@ static struct batch_entry random_row(struct rng *rng)
     struct batch_entry row = {.kind = BATCH_ROW};
     row.row.group = rng_below(rng, GROUPS) * rng_below(rng, 200);
     row.row.time_ns = (int64_t)(rng_next(rng) >> 2);
-    row.row.columns = rng_next(rng) & rng_next(rng) & rng_next(rng);
+    row.row.columns = rng_next(rng);
+    row.row.columns &= rng_next(rng);
+    row.row.columns &= rng_next(rng);
     row.row.columns |= UINT64_C(1) << rng_below(rng, 64);
     row.row.count = (unsigned)__builtin_popcountll(row.row.columns);
     for (unsigned i = 0; i < row.row.count; i++) {
