@@ -1,148 +1,15 @@
-/* The query server on a real engine, driven through a socket by the client library and by peers
- * that do not behave. */
+/* The query server, driven through its socket by the client library. */
 
 #include "broker/query_server.h"
 
-#include <arpa/inet.h>
-#include <ftw.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include "base/check.h"
-#include "base/log.h"
-#include "base/thread.h"
-#include "broker/listener.h"
 #include "broker/metrics.h"
 #include "broker/rejects.h"
-#include "clients/hejnal.h"
-#include "proto/frame.h"
+#include "tests/lib/query_world.h"
 #include "tests/lib/test.h"
-
-enum { TIMEOUT_MS = 20000, HELLO_MS = 300, OUTPUT_BYTES = 256 << 10, SERIES_MAX = 5000 };
-
-static struct {
-    char directory[64];
-    struct engine *engine;
-    struct workers *workers;
-    struct store_thread *store;
-    struct loop *loop;
-    struct ingest *ingest;
-    struct query_server *server;
-    struct listener listener;
-    struct thread thread;
-    unsigned port;
-    struct hejnal *h;
-} w;
-
-static const int64_t start_ns = INT64_C(1767225600000000000);
-static const int64_t second_ns = INT64_C(1000000000);
-
-static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *at)
-{
-    (void)status;
-    (void)kind;
-    (void)at;
-    return remove(path);
-}
-
-static void on_accept(void *context, int fd, const struct sockaddr_storage *peer)
-{
-    query_server_accept(context, fd, peer);
-}
-
-static void on_stop(void *context, struct letter *letter)
-{
-    (void)context;
-    (void)letter;
-    listener_stop(&w.listener);
-    query_server_stop(w.server);
-    loop_stop(w.loop);
-}
-
-static void run_loop(void *loop)
-{
-    loop_run(loop);
-}
-
-static void build(void)
-{
-    const struct engine_options engine = {.directory = w.directory,
-                                          .series_max = SERIES_MAX,
-                                          .partition_s = 604800,
-                                          .journal_bytes = 64 << 20,
-                                          .journal_map = 256 << 20};
-    const struct store_options store = {0};
-    const struct ingest_options ingest = {.parcels = 8};
-    struct query_server_options options;
-    int fd;
-    assert_ok(engine_open(&engine, &w.engine));
-    assert_ok(workers_create(2, &w.workers));
-    assert_ok(store_create(w.engine, w.workers, &store, &w.store));
-    assert_ok(loop_create(0, &w.loop));
-    assert_ok(ingest_create(w.loop, w.engine, w.store, &ingest, &w.ingest));
-    query_server_options_init(&options);
-    options.hello_timeout_ms = HELLO_MS;
-    options.output_bytes_max = OUTPUT_BYTES;
-    options.series_max = SERIES_MAX / 2;
-    options.ingest = w.ingest;
-    options.engine = w.engine;
-    options.store = w.store;
-    options.workers = w.workers;
-    assert_ok(query_server_create(w.loop, &options, &w.server));
-    ingest_watch_turns(w.ingest);
-    loop_on_letter(w.loop, LETTER_STOP, on_stop, NULL);
-    assert_ok(listener_open("127.0.0.1", 0, &fd, &w.port));
-    listener_start(&w.listener, w.loop, fd, on_accept, w.server);
-    assert_ok(store_run(w.store));
-    assert_ok(thread_start(&w.thread, "loop", run_loop, w.loop));
-}
-
-static int set_up(void **state)
-{
-    (void)state;
-    memset(&w, 0, sizeof w);
-    log_set_level(LOG_ERROR);
-    (void)snprintf(w.directory, sizeof w.directory, "/tmp/hejnal_query_XXXXXX");
-    assert_non_null(mkdtemp(w.directory));
-    build();
-    assert_int_equal(hejnal_connect("127.0.0.1", w.port, TIMEOUT_MS, &w.h), HEJNAL_OK);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    static struct letter stop = {LETTER_STOP};
-    (void)state;
-    hejnal_close(w.h);
-    assert_ok(mailbox_post(loop_mailbox(w.loop), &stop));
-    thread_join(&w.thread);
-    store_stop(w.store);
-    workers_destroy(w.workers);
-    loop_take_letters(w.loop);
-    query_server_destroy(w.server);
-    ingest_destroy(w.ingest);
-    loop_destroy(w.loop);
-    engine_close(w.engine);
-    assert_int_equal(nftw(w.directory, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
-    return 0;
-}
-
-/* `rows` rows a second apart of `path`, value = row number. */
-static void write_rows(const char *path, unsigned rows)
-{
-    struct hejnal_batch *b;
-    assert_int_equal(hejnal_batch_create(&b), HEJNAL_OK);
-    assert_int_equal(hejnal_batch_section(b, path, NULL, 0), HEJNAL_OK);
-    for (unsigned i = 0; i < rows; i++) {
-        const double value = i;
-        assert_int_equal(hejnal_batch_row(b, start_ns + i * second_ns, &value, 1), HEJNAL_OK);
-    }
-    assert_int_equal(hejnal_write(w.h, b), HEJNAL_OK);
-    hejnal_batch_destroy(b);
-}
 
 static struct hejnal_answer *ask(const char *filter, int64_t bucket_ns, unsigned aggregates)
 {
@@ -385,32 +252,32 @@ static void a_tail_gets_what_becomes_durable_and_is_wanted(void **state)
 
 static void a_slow_tail_loses_points_and_is_told_how_many(void **state)
 {
+    enum { ROWS = 1000000, NUDGE_MS = 300 };
     struct hejnal *slow;
     struct hejnal_answer *tail;
     struct hejnal_block block;
-    uint64_t got = 0, dropped = 0;
-    enum { ROWS = 1000000 };
+    uint64_t told = 0, dropped = 0, written = ROWS;
     (void)state;
     assert_int_equal(hejnal_connect("127.0.0.1", w.port, TIMEOUT_MS, &slow), HEJNAL_OK);
-    const int small = 4096;
+    const int small = 64 << 10;
     assert_int_equal(setsockopt(hejnal_fd(slow), SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
     assert_int_equal(hejnal_tail(slow, "#", &tail), HEJNAL_OK);
     int64_t before = metrics_read(METRIC_TAIL_DROPPED);
     write_rows("flood", ROWS); /* Nobody reads the tail meanwhile. */
     assert_true(metrics_read(METRIC_TAIL_DROPPED) > before);
-    while (got + dropped < ROWS) {
-        hejnal_set_timeout(slow, 300);
+    hejnal_set_timeout(slow, NUDGE_MS);
+    while (told < written) {
         enum hejnal_result result = hejnal_next_block(tail, &block);
         if (result == HEJNAL_TIMEOUT) { /* The last loss is told with the next block. */
             write_rows("flood", 1);
-            got--;
+            written++;
             continue;
         }
         assert_int_equal(result, HEJNAL_OK);
-        got += block.rows;
+        told += block.rows + block.dropped;
         dropped += block.dropped;
     }
-    assert_true(dropped > 0);
+    assert_true(dropped > 0 && told == written);
     assert_int_equal(dropped, metrics_read(METRIC_TAIL_DROPPED) - before);
     hejnal_answer_close(tail);
     hejnal_close(slow);
@@ -499,77 +366,6 @@ static void the_server_tells_of_itself(void **state)
     hejnal_answer_close(a);
 }
 
-/* -- Peers that do not behave ----------------------------------------------------------------- */
-
-static int dial(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons((uint16_t)w.port),
-                                  .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_true(fd >= 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
-    return fd;
-}
-
-/* The error code of the one frame the server answers with before it closes; -1: none. */
-static int last_words(int fd)
-{
-    uint8_t bytes[1024];
-    struct bytes in = {bytes, 0}, body;
-    frame_response *r;
-    int code = -1;
-    ssize_t n;
-    while ((n = recv(fd, bytes + in.size, sizeof bytes - in.size, 0)) > 0) {
-        in.size += (size_t)n;
-    }
-    (void)close(fd);
-    if (frame_take(&in, sizeof bytes, &body) == OK && frame_response_read(body, &r) == OK) {
-        code = r->error == NULL ? -1 : (int)r->error->code;
-        frame_response_free(r);
-    }
-    return code;
-}
-
-static int outcome_of(struct bytes bytes)
-{
-    int fd = dial();
-    assert_int_equal(send(fd, bytes.at, bytes.size, MSG_NOSIGNAL), bytes.size);
-    return last_words(fd);
-}
-
-static void bytes_that_are_no_requests_are_refused_and_closed(void **state)
-{
-    (void)state;
-    assert_int_equal(outcome_of(bytes_of("GET / HTTP/1.1\r\nHost: a\r\n\r\n")),
-                     HEJNAL__V1__ERROR__CODE__MALFORMED); /* A frame of 542 MB. */
-    assert_int_equal(outcome_of((struct bytes){(const uint8_t *)"\2\0\0\0\xff\xff", 6}),
-                     HEJNAL__V1__ERROR__CODE__MALFORMED);
-    /* A good request (stats), but without a hello before it. */
-    assert_int_equal(outcome_of((struct bytes){(const uint8_t *)"\4\0\0\0\x08\x01\x42\0", 8}),
-                     HEJNAL__V1__ERROR__CODE__MALFORMED);
-    /* Hello of version 9. */
-    assert_int_equal(
-        outcome_of((struct bytes){(const uint8_t *)"\6\0\0\0\x08\x01\x12\2\x08\x09", 10}),
-        HEJNAL__V1__ERROR__CODE__VERSION);
-    write_rows("a", 1);
-}
-
-static void who_says_nothing_is_closed(void **state)
-{
-    (void)state;
-    assert_int_equal(last_words(dial()), -1);
-    assert_int_equal(outcome_of((struct bytes){(const uint8_t *)"\4\0\0", 3}), -1);
-}
-
-static void hello(int fd)
-{
-    uint8_t answer[256];
-    const uint8_t bytes[] = {6, 0, 0, 0, 0x08, 1, 0x12, 2, 0x08, 1};
-    assert_int_equal(send(fd, bytes, sizeof bytes, MSG_NOSIGNAL), sizeof bytes);
-    assert_true(recv(fd, answer, sizeof answer, 0) > 0);
-}
-
 static void a_slow_reader_of_a_query_costs_bounded_memory_and_gets_all(void **state)
 {
     (void)state;
@@ -592,39 +388,6 @@ static void a_slow_reader_of_a_query_costs_bounded_memory_and_gets_all(void **st
     assert_int_equal(rows, 4 * 500000);
 }
 
-static void more_than_64_requests_in_flight_are_refused(void **state)
-{
-    enum { TAILS = 70 };
-    int fd = dial();
-    uint8_t bytes[8192];
-    size_t size = 0;
-    unsigned refusals = 0, answers = 0;
-    (void)state;
-    hello(fd);
-    for (uint8_t id = 1; id <= TAILS; id++) {
-        const uint8_t tail[] = {7, 0, 0, 0, 0x08, id, 0x3a, 3, 0x0a, 1, '#'};
-        assert_int_equal(send(fd, tail, sizeof tail, MSG_NOSIGNAL), sizeof tail);
-    }
-    while (answers < TAILS) {
-        ssize_t n = recv(fd, bytes + size, sizeof bytes - size, 0);
-        assert_true(n > 0);
-        size += (size_t)n;
-        struct bytes in = {bytes, size}, body;
-        frame_response *r;
-        answers = refusals = 0;
-        while (frame_take(&in, sizeof bytes, &body) == OK) {
-            assert_ok(frame_response_read(body, &r));
-            answers++;
-            refusals += r->error != NULL && r->error->code == HEJNAL__V1__ERROR__CODE__LIMIT;
-            frame_response_free(r);
-        }
-    }
-    assert_int_equal(refusals, TAILS - 64);
-    (void)close(fd);
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -641,10 +404,7 @@ int main(void)
         TEST(two_answers_are_read_in_turns),
         TEST(clients_that_vanish_leave_nothing_behind),
         TEST(the_server_tells_of_itself),
-        TEST(bytes_that_are_no_requests_are_refused_and_closed),
-        TEST(who_says_nothing_is_closed),
         TEST(a_slow_reader_of_a_query_costs_bounded_memory_and_gets_all),
-        TEST(more_than_64_requests_in_flight_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
