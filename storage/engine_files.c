@@ -25,9 +25,27 @@ static enum err path_of(const struct engine *e, const char *name, char to[ENGINE
     return length > 0 && length < ENGINE_PATH_BYTES_MAX ? OK : E_LIMIT;
 }
 
+/* A new directory is only there after a power cut when the one above it says so. */
+static enum err sync_parent(const char *path)
+{
+    char parent[ENGINE_PATH_BYTES_MAX];
+    int length = snprintf(parent, sizeof parent, "%s/..", path);
+    int fd = length > 0 && length < ENGINE_PATH_BYTES_MAX
+                 ? open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+                 : -1;
+    if (fd < 0) {
+        return E_IO;
+    }
+    enum err e = fsync(fd) == 0 ? OK : E_IO;
+    return close(fd) == 0 ? e : E_IO;
+}
+
 static enum err make_directory(const char *path)
 {
-    if (mkdir(path, 0750) == 0 || errno == EEXIST) {
+    if (mkdir(path, 0750) == 0) {
+        return sync_parent(path);
+    }
+    if (errno == EEXIST) {
         return OK;
     }
     enum err e = errno == ENOSPC || errno == EDQUOT ? E_NO_SPACE : E_IO;

@@ -56,11 +56,10 @@ static enum err apply_row(struct engine *e, const struct batch_entry *row, uint6
     if (!is_known(e, row)) {
         return E_CORRUPT;
     }
-    TRY(last_put_row(e->last, row));
     if (!is_replay || !is_in_part(e, row->row.time_ns, position)) {
         TRY(head_append(engine_active_head(e)->head, row));
     }
-    return OK;
+    return last_put_row(e->last, row); /* Second: who has seen it finds the row, too. */
 }
 
 static enum err apply_series(struct engine *e, const struct batch_entry *entry)

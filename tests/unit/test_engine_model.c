@@ -1,0 +1,170 @@
+/* The whole engine against the trivial model: any order of writes, checkpoints, crashes in the
+ * middle of one, failures and restarts leaves every point where it belongs (promises P2, P3, P4).
+ */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "storage/engine.h"
+#include "storage/scan.h"
+#include "tests/lib/model.h"
+#include "tests/lib/rng.h"
+#include "tests/lib/store.h"
+
+enum { TOPICS = 6, FIELDS = 3, STEPS = 400, ROWS_A_STEP = 60 };
+#define T0        (INT64_C(1479877011) * 1000000000)
+#define MINUTE_NS (INT64_C(60) * 1000000000)
+
+static struct store s;
+static struct model models[TOPICS][FIELDS];
+
+static struct series_ref ref_of(unsigned topic, unsigned field)
+{
+    static const char *const fields[FIELDS] = {"", "pm25", "wind/dir"};
+    char name[32];
+    snprintf(name, sizeof name, "k/air/%u", topic);
+    return store_series(&s, name, fields[field]);
+}
+
+/* Mostly on time, now and then late by weeks; times and values repeat. */
+static void put_row(struct rng *rng, int64_t now_ns)
+{
+    unsigned topic = rng_below(rng, TOPICS), count = 0;
+    struct batch_value values[FIELDS];
+    bool is_late = rng_below(rng, 8) == 0;
+    int64_t time_ns = now_ns - MINUTE_NS * rng_below(rng, is_late ? 30000 : 20);
+    uint32_t group = 0;
+    for (unsigned field = 0; field < FIELDS; field++) {
+        if (rng_below(rng, 3) > 0 || (field == FIELDS - 1 && count == 0)) {
+            int64_t mantissa = rng_below(rng, 100);
+            struct series_ref ref = ref_of(topic, field);
+            group = ref.group;
+            values[count].column = ref.column;
+            values[count++].number = (struct number){(double)mantissa / 10, mantissa, 1};
+            model_put(&models[topic][field], time_ns, (double)mantissa / 10);
+        }
+    }
+    for (unsigned i = 1; i < count; i++) { /* Columns were given out in order of first sight. */
+        for (unsigned k = i; k > 0 && values[k - 1].column > values[k].column; k--) {
+            struct batch_value moved = values[k];
+            values[k] = values[k - 1];
+            values[k - 1] = moved;
+        }
+    }
+    assert_ok(batch_put_row(s.batch, group, time_ns, values, count));
+}
+
+static void expect_series(struct scan *scan, unsigned topic, unsigned field)
+{
+    struct model *m = &models[topic][field];
+    struct series_ref ref = ref_of(topic, field);
+    struct span span;
+    size_t at = 0;
+    int64_t last_ns;
+    double last;
+    enum err e;
+    model_settle(m);
+    scan_start(scan, ref, 0, INT64_MAX);
+    while ((e = scan_next(scan, &span)) == OK) {
+        for (size_t i = 0; i < span.count; i++, at++) {
+            assert_true(at < m->count);
+            assert_int_equal(span.times[i], m->points[at].time_ns);
+            assert_memory_equal(&span.values[i], &m->points[at].value, sizeof(double));
+        }
+    }
+    assert_int_equal(e, E_END);
+    assert_int_equal(at, m->count);
+    e = engine_last(s.engine, ref, &last_ns, &last);
+    assert_int_equal(e, m->count == 0 ? E_NOT_FOUND : OK);
+    if (m->count > 0) {
+        assert_int_equal(last_ns, m->points[m->count - 1].time_ns);
+        assert_true(last == m->points[m->count - 1].value);
+    }
+}
+
+static void expect_all(void)
+{
+    struct scan *scan = NULL;
+    assert_ok(scan_create(s.engine, &scan));
+    for (unsigned topic = 0; topic < TOPICS; topic++) {
+        for (unsigned field = 0; field < FIELDS; field++) {
+            expect_series(scan, topic, field);
+        }
+    }
+    scan_destroy(scan);
+}
+
+static void restart(void)
+{
+    store_close(&s);
+    store_open(&s);
+}
+
+static void do_anything(struct rng *rng)
+{
+    switch (rng_below(rng, 12)) {
+    case 0:
+        (void)!store_checkpoint(&s); /* E_END when there is nothing. */
+        break;
+    case 1:
+        restart();
+        break;
+    case 2: /* Dies between flush and trim. */
+        if (engine_checkpoint_begin(s.engine) == OK) {
+            assert_ok(engine_checkpoint_run(s.engine));
+        }
+        restart();
+        break;
+    case 3: /* Fails after all was flushed, is tried again later. */
+        if (engine_checkpoint_begin(s.engine) == OK) {
+            assert_ok(engine_checkpoint_run(s.engine));
+            assert_int_equal(engine_checkpoint_end(s.engine, E_IO), E_IO);
+        }
+        break;
+    case 4: /* Fails before anything was. */
+        if (engine_checkpoint_begin(s.engine) == OK) {
+            assert_int_equal(engine_checkpoint_end(s.engine, E_NO_SPACE), E_NO_SPACE);
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+static void run(uint64_t seed)
+{
+    struct rng rng = {seed};
+    store_make(&s);
+    memset(models, 0, sizeof models);
+    for (int64_t step = 0; step < STEPS; step++) {
+        for (unsigned i = rng_below(&rng, ROWS_A_STEP); i > 0; i--) {
+            put_row(&rng, T0 + step * 15 * MINUTE_NS);
+        }
+        assert_ok(store_write(&s));
+        do_anything(&rng);
+        if (rng_below(&rng, 20) == 0) {
+            expect_all();
+        }
+    }
+    expect_all();
+    restart();
+    expect_all();
+    for (unsigned i = 0; i < TOPICS * FIELDS; i++) {
+        model_free(&models[i / FIELDS][i % FIELDS]);
+    }
+    store_remove(&s);
+}
+
+static void every_history_equals_the_model(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        run(seed);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_history_equals_the_model)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
