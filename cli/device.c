@@ -346,6 +346,8 @@ static enum err client_create(struct device *d)
     (void)snprintf(name, sizeof name, "hejnal-%d-%d-%x", (int)getpid(), made++,
                    (unsigned)clock_now_ns());
     v3.MQTTVersion = MQTTVERSION_3_1_1;
+    /* Paho's queue never refuses what our window allows. */
+    v3.maxBufferedMessages = v5.maxBufferedMessages = (int)d->options.window + FILTERS_MAX;
     int code = MQTTAsync_createWithOptions(
         &d->client, uri, d->options.client_id != NULL ? d->options.client_id : name,
         MQTTCLIENT_PERSISTENCE_NONE, NULL, d->options.v5 ? &v5 : &v3);
