@@ -158,11 +158,16 @@ static int open_devices(struct replay *r)
                                      .window = (unsigned)r->window,
                                      .connect_ms = r->patience_ns / NS_PER_MS,
                                      .patience_ms = r->patience_ns / NS_PER_MS};
-    for (int64_t i = 0; i < r->connections; i++) {
-        if (device_open(&options, &r->devices[i]) != OK) {
-            return command_fail(EXIT_FAILED, "replay", "cannot connect to %s: %s", r->address,
-                                device_error());
-        }
+    enum err e = OK;
+    for (int64_t i = 0; i < r->connections && e == OK; i++) {
+        e = device_start(&options, &r->devices[i]);
+    }
+    for (int64_t i = 0; i < r->connections && e == OK; i++) {
+        e = device_await(r->devices[i]);
+    }
+    if (e != OK) {
+        return command_fail(EXIT_FAILED, "replay", "cannot connect to %s: %s", r->address,
+                            device_error());
     }
     return EXIT_DONE;
 }

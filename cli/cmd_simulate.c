@@ -95,7 +95,10 @@ static enum err start(struct simulate *s)
     unsigned wanted = (unsigned)s->devices / DEVICES_A_CONNECTION + 1;
     wanted = wanted < CONNECTIONS_MAX ? wanted : CONNECTIONS_MAX;
     for (; s->connections < wanted; s->connections++) {
-        TRY(device_open(&options, &s->connection[s->connections]));
+        TRY(device_start(&options, &s->connection[s->connections]));
+    }
+    for (unsigned i = 0; i < s->connections; i++) {
+        TRY(device_await(s->connection[i]));
     }
     s->started_ns = s->reported_ns = clock_now_ns();
     return run(s);

@@ -35,7 +35,8 @@ struct device {
     struct lock lock; /* Guards all below: Paho calls back on its own thread. */
     struct signal changed;
     bool connected, answered, lost;
-    int answer; /* Of the last connect or subscribe: 0, or Paho's code. */
+    int started; /* What starting the first connect returned. */
+    int answer;  /* Of the last connect or subscribe: 0, or Paho's code. */
     uint64_t head, tail;
     uint64_t acked, refused;
     struct slot *slots;
@@ -206,7 +207,8 @@ static enum err subscribe_once(struct device *d, const struct filter *filter)
     return await_answer(d) == 0 ? OK : E_DENIED;
 }
 
-static int connect_once(struct device *d)
+/* 0, or Paho's code; the answer comes later. */
+static int connect_start(struct device *d)
 {
     MQTTAsync_connectOptions v3 = MQTTAsync_connectOptions_initializer;
     MQTTAsync_connectOptions v5 = MQTTAsync_connectOptions_initializer5;
@@ -225,8 +227,7 @@ static int connect_once(struct device *d)
     lock_take(&d->lock);
     d->answered = d->lost = false;
     lock_drop(&d->lock);
-    int started = MQTTAsync_connect(d->client, o);
-    return started == MQTTASYNC_SUCCESS ? await_answer(d) : started;
+    return MQTTAsync_connect(d->client, o);
 }
 
 /* After a reconnect: all filters, then all messages without an acknowledgement, in order. */
@@ -247,11 +248,12 @@ static enum err resume(struct device *d)
     return OK;
 }
 
-static enum err connect_patiently(struct device *d, int64_t patience_ms)
+/* Wait for a connect that was started with `started`, then again and again. */
+static enum err connect_finish(struct device *d, int started, int64_t patience_ms)
 {
     int64_t end_ms = clock_now_ms() + patience_ms;
     for (;;) {
-        if (connect_once(d) == 0) {
+        if (started == MQTTASYNC_SUCCESS && await_answer(d) == 0) {
             lock_take(&d->lock);
             d->connected = !d->lost;
             lock_drop(&d->lock);
@@ -264,7 +266,13 @@ static enum err connect_patiently(struct device *d, int64_t patience_ms)
             return E_IO;
         }
         (void)usleep(RETRY_MS * 1000);
+        started = connect_start(d);
     }
+}
+
+static enum err connect_patiently(struct device *d)
+{
+    return connect_finish(d, connect_start(d), d->options.patience_ms);
 }
 
 static bool is_connected(struct device *d)
@@ -316,7 +324,7 @@ static enum err await_room(struct device *d, uint64_t open_max)
         if (has_room) {
             return OK;
         }
-        TRY(connect_patiently(d, d->options.patience_ms));
+        TRY(connect_patiently(d));
     }
 }
 
@@ -359,7 +367,7 @@ static enum err client_create(struct device *d)
     return OK;
 }
 
-enum err device_open(const struct device_options *options, struct device **out)
+enum err device_start(const struct device_options *options, struct device **out)
 {
     CHECK(options->window > 0 && options->window <= 60000);
     struct device *d = calloc(1, sizeof *d);
@@ -374,9 +382,27 @@ enum err device_open(const struct device_options *options, struct device **out)
     lock_init(&d->lock);
     signal_init(&d->changed);
     enum err e = client_create(d);
-    e = e == OK ? connect_patiently(d, options->connect_ms) : e;
     if (e != OK) {
         device_free(d);
+        return e;
+    }
+    d->started = connect_start(d);
+    *out = d;
+    return OK;
+}
+
+enum err device_await(struct device *d)
+{
+    return connect_finish(d, d->started, d->options.connect_ms);
+}
+
+enum err device_open(const struct device_options *options, struct device **out)
+{
+    struct device *d;
+    TRY(device_start(options, &d));
+    enum err e = device_await(d);
+    if (e != OK) {
+        device_close(d);
         return e;
     }
     *out = d;
@@ -410,7 +436,7 @@ enum err device_publish(struct device *d, const char *topic, struct bytes payloa
 {
     TRY(await_room(d, d->options.window - 1));
     if (!is_connected(d)) {
-        TRY(connect_patiently(d, d->options.patience_ms));
+        TRY(connect_patiently(d));
     }
     struct slot *slot = &d->slots[d->head % d->options.window];
     *slot = (struct slot){.device = d, .state = SLOT_SENT, .qos = qos, .retain = retain};
@@ -473,7 +499,7 @@ enum err device_listen(struct device *d, const volatile bool *stop)
         bool connected = d->connected;
         lock_drop(&d->lock);
         if (!connected && !*stop) {
-            TRY(connect_patiently(d, d->options.patience_ms));
+            TRY(connect_patiently(d));
         }
     }
     return OK;

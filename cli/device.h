@@ -27,8 +27,14 @@ struct device_options {
     void *context;
 };
 
-/* Connect. E_IO: not within the patience, or refused; device_error() says why. */
+/* Connect. E_IO: not within `connect_ms`, or refused; device_error() says why. */
 MUST_USE enum err device_open(const struct device_options *options, struct device **out);
+
+/* The same in two steps, for many at once: Paho looks for answers on new connections once a second
+ * only, so start all, then wait for each. A device that was started must be closed. */
+MUST_USE enum err device_start(const struct device_options *options, struct device **out);
+MUST_USE enum err device_await(struct device *d);
+
 /* Disconnects in peace. NULL is fine. */
 void device_close(struct device *d);
 

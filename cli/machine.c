@@ -216,7 +216,8 @@ static void look_at_disk(struct machine *m)
 static bool is_disk(const struct machine *m, const char *name)
 {
     FILE *file = open_file(m, "/sys/block/%s/stat", name);
-    if (file == NULL || strncmp(name, "loop", 4) == 0 || strncmp(name, "ram", 3) == 0) {
+    if (file == NULL || strncmp(name, "loop", 4) == 0 || strncmp(name, "ram", 3) == 0 ||
+        strncmp(name, "zram", 4) == 0) {
         if (file != NULL) {
             (void)fclose(file);
         }
@@ -257,8 +258,9 @@ static void look_at_network(struct machine *m)
     FILE *file = open_file(m, "/proc/net/dev");
     while (file != NULL && fgets(line, sizeof line, file) != NULL) {
         if (sscanf(line, " %39[^:]: %lf %lf %lf %*f %*f %*f %*f %*f %lf %lf", name, &rx_bytes,
-                   &rx_packets, &rx_errors, &tx_bytes, &tx_packets) != 6) {
-            continue;
+                   &rx_packets, &rx_errors, &tx_bytes, &tx_packets) != 6 ||
+            rx_packets + tx_packets <= 0) {
+            continue; /* Not in use. */
         }
         (void)snprintf(topic, sizeof topic, "network/%s", name);
         struct group *g = group_start(m, topic);

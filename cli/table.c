@@ -1,10 +1,10 @@
 #include "cli/table.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
-#include "base/number.h"
 #include "base/timestamp.h"
 
 enum { GAP = 2 };
@@ -116,8 +116,9 @@ enum err table_cell(struct table *t, const char *text)
 
 enum err table_number(struct table *t, double value)
 {
-    char text[NUMBER_TEXT_BYTES_MAX + 1];
-    text[number_write(value, text)] = 0;
+    char text[32];
+    (void)snprintf(text, sizeof text, "%.10g",
+                   value); /* For eyes: 2.9149, not 2.9149000000000003. */
     return table_cell(t, text);
 }
 
