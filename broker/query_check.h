@@ -6,7 +6,7 @@
 
 #include "proto/frame.h"
 
-enum { QUERY_FAULT_TEXT_BYTES = 200, QUERY_FAULT_FIELD_BYTES = 64 };
+enum { QUERY_FAULT_TEXT_BYTES = 200, QUERY_FAULT_FIELD_BYTES = 96 };
 
 struct query_fault {
     Hejnal__V1__Error__Code code;

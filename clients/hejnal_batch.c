@@ -6,7 +6,7 @@
 
 #include "base/hash.h"
 
-enum { ROWS_LEAST = 16, SLOTS_LEAST = 64, SECTIONS_KEPT = 4096 };
+enum { ROWS_LEAST = 4, SLOTS_LEAST = 64, SECTIONS_KEPT = 1 << 17 };
 
 enum hejnal_result hejnal_batch_create(struct hejnal_batch **out)
 {
@@ -20,13 +20,7 @@ enum hejnal_result hejnal_batch_create(struct hejnal_batch **out)
 
 static void free_section(struct hejnal_section *s)
 {
-    for (unsigned i = 0; s->value != NULL && i < hejnal_section_width(s); i++) {
-        free(s->value[i]);
-    }
-    free(s->value);
     free(s->times);
-    free(s->present);
-    free(s->key);
     free(s);
 }
 
@@ -74,23 +68,45 @@ size_t hejnal_batch_bytes(const struct hejnal_batch *b)
 
 /* -- Finding a section ------------------------------------------------------------------------ */
 
-/* Path and columns as one run of bytes; NULL: no memory. */
-static char *make_key(const char *path, const char *const *columns, unsigned count, size_t *bytes)
+static size_t measure_key(const char *path, const char *const *columns, unsigned count)
 {
     size_t size = strlen(path) + 1;
     for (unsigned i = 0; i < count; i++) {
         size += strlen(columns[i]) + 1;
     }
-    char *key = malloc(size);
-    char *to = key;
-    for (unsigned i = 0; key != NULL && i <= count; i++) {
-        const char *text = i == 0 ? path : columns[i - 1];
-        size_t part = strlen(text) + 1;
-        memcpy(to, text, part);
-        to += part;
+    return size;
+}
+
+/* Copies a text with its 0 and moves on. */
+static const char *put_text(char **to, const char *text)
+{
+    size_t size = strlen(text) + 1;
+    char *at = *to;
+    memcpy(at, text, size);
+    *to += size;
+    return at;
+}
+
+/* NULL: no memory. */
+static struct hejnal_section *create_section(const char *path, const char *const *columns,
+                                             unsigned count)
+{
+    const size_t key_bytes = measure_key(path, columns, count);
+    const size_t width = count == 0 ? 1 : count;
+    struct hejnal_section *s = calloc(1, sizeof *s + (width + count) * sizeof(void *) + key_bytes);
+    if (s == NULL) {
+        return NULL;
     }
-    *bytes = size;
-    return key;
+    s->columns = count;
+    s->key_bytes = key_bytes;
+    s->value = (double **)s->parts;
+    s->name = (const char **)s->parts + width;
+    char *text = (char *)(s->parts + width + count);
+    s->path = put_text(&text, path);
+    for (unsigned i = 0; i < count; i++) {
+        s->name[i] = put_text(&text, columns[i]);
+    }
+    return s;
 }
 
 static void put_slot(struct hejnal_batch *b, size_t index)
@@ -175,24 +191,15 @@ static struct hejnal_section *find_section(const struct hejnal_batch *b, uint64_
 static struct hejnal_section *add_section(struct hejnal_batch *b, uint64_t hash, const char *path,
                                           const char *const *columns, unsigned count)
 {
-    struct hejnal_section *s = calloc(1, sizeof *s);
+    struct hejnal_section *s = create_section(path, columns, count);
     if (s == NULL) {
         return NULL;
     }
-    s->columns = count;
-    s->hash = hash;
-    s->key = make_key(path, columns, count, &s->key_bytes);
-    s->value = calloc(hejnal_section_width(s), sizeof(double *));
-    if (s->key == NULL || s->value == NULL || !grow_sections(b)) {
+    if (!grow_sections(b)) {
         free_section(s);
         return NULL;
     }
-    s->path = s->key;
-    const char *at = s->key;
-    for (unsigned i = 0; i < count; i++) {
-        at += strlen(at) + 1;
-        s->name[i] = at;
-    }
+    s->hash = hash;
     b->section[b->sections] = s;
     put_slot(b, b->sections);
     b->sections++;
@@ -219,30 +226,30 @@ enum hejnal_result hejnal_batch_section(struct hejnal_batch *b, const char *path
 
 /* -- Rows ------------------------------------------------------------------------------------- */
 
-static bool grow_list(void *list, size_t count, size_t item_bytes)
-{
-    void *old, *grown;
-    memcpy(&old, list, sizeof old);
-    grown = realloc(old, count * item_bytes);
-    if (grown == NULL) {
-        return false;
-    }
-    memcpy(list, &grown, sizeof grown);
-    return true;
-}
-
+/* Twice the room: times, masks and each column's values, one after the other. */
 static bool grow_rows(struct hejnal_section *s)
 {
-    size_t room = s->rows_room == 0 ? ROWS_LEAST : s->rows_room * 2;
-    if (!grow_list(&s->times, room, sizeof *s->times) ||
-        !grow_list(&s->present, room, sizeof *s->present)) {
+    const size_t room = s->rows_room == 0 ? ROWS_LEAST : s->rows_room * 2;
+    const unsigned width = hejnal_section_width(s);
+    int64_t *times = malloc(room * (2 + width) * sizeof(int64_t)); /* All are eight bytes. */
+    if (times == NULL) {
         return false;
     }
-    for (unsigned i = 0; i < hejnal_section_width(s); i++) {
-        if (!grow_list(&s->value[i], room, sizeof **s->value)) {
-            return false;
-        }
+    uint64_t *present = (uint64_t *)(times + room);
+    double *value = (double *)(void *)(present + room);
+    if (s->rows > 0) {
+        memcpy(times, s->times, s->rows * sizeof *times);
+        memcpy(present, s->present, s->rows * sizeof *present);
     }
+    for (unsigned i = 0; i < width; i++, value += room) {
+        if (s->rows > 0) {
+            memcpy(value, s->value[i], s->rows * sizeof *value);
+        }
+        s->value[i] = value;
+    }
+    free(s->times);
+    s->times = times;
+    s->present = present;
     s->rows_room = room;
     return true;
 }

@@ -8,18 +8,19 @@
 
 #include "clients/hejnal.h"
 
+/* One allocation with its names, and one with its rows. */
 struct hejnal_section {
     uint64_t hash;
-    char *key; /* Path and columns, each with its 0. */
-    size_t key_bytes;
     const char *path;
-    unsigned columns;                     /* Named ones; 0: `path` itself is the series. */
-    const char *name[HEJNAL_COLUMNS_MAX]; /* In `key`. */
-    size_t rows, rows_room;
-    int64_t *times;
-    uint64_t *present; /* A mask for each row. */
+    size_t key_bytes;  /* Of path and names. */
+    unsigned columns;  /* Named ones; 0: `path` itself is the series. */
+    const char **name; /* Of the columns. */
     double **value;    /* A list of `rows` for each column, absent ones too. */
-    uint64_t gaps;     /* Bit c: column c is absent in some row. */
+    int64_t *times;    /* Start of the rows' allocation. */
+    uint64_t *present; /* A mask for each row. */
+    size_t rows, rows_room;
+    uint64_t gaps; /* Bit c: column c is absent in some row. */
+    void *parts[]; /* Where `value`, `name` and the texts lie. */
 };
 
 struct hejnal_batch {

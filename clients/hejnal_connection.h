@@ -16,7 +16,7 @@
 enum {
     HEJNAL_WRITES_MAX = 32,   /* Under way; the server takes 64 requests. */
     HEJNAL_ERROR_BYTES = 256, /* A sentence. */
-    HEJNAL_FIELD_BYTES = 64,
+    HEJNAL_FIELD_BYTES = 96,
     HEJNAL_CREDIT_FRAMES = 8,     /* Given back at once, of the 16 a server starts with. */
     HEJNAL_TAIL_FRAMES_MAX = 1024 /* Kept for a tail that is not read. */
 };

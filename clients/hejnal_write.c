@@ -159,9 +159,8 @@ static void pack_rows(struct hejnal_packer *p, const struct hejnal_section *s, s
     Hejnal__V1__WriteRows *out = &p->rows[p->sections];
     hejnal__v1__write_rows__init(out);
     memcpy(&out->path, &s->path, sizeof out->path); /* Lent; only read. */
-    const char *const *names = s->name;
     out->n_columns = s->columns;
-    memcpy(&out->columns, &names, sizeof out->columns);
+    memcpy(&out->columns, &s->name, sizeof out->columns);
     out->n_time_delta = rows;
     out->time_delta = &p->delta[p->deltas];
     for (size_t i = from; i < from + rows; i++) {
