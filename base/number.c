@@ -230,7 +230,7 @@ static void print_shortest(double magnitude, int least, char *text, size_t size)
 {
     int exponent;
     bool is_power = frexp(magnitude, &exponent) == 0.5;
-    long double ulp = (long double)(nextafter(magnitude, (double)INFINITY) - magnitude);
+    double ulp = nextafter(magnitude, (double)INFINITY) - magnitude;
 
     for (int digits = least; digits <= DBL_DECIMAL_DIG; digits++) {
         snprintf(text, size, "%.*e", digits - 1, magnitude);
@@ -238,7 +238,8 @@ static void print_shortest(double magnitude, int least, char *text, size_t size)
             return;
         }
         if (is_power) {
-            snprintf(text, size, "%.*Le", digits - 1, (long double)magnitude + ulp / 8);
+            snprintf(text, size, "%.*Le", digits - 1,
+                     (long double)magnitude + (long double)ulp / 8);
             if (strtod(text, NULL) == magnitude) {
                 return;
             }
@@ -281,8 +282,7 @@ size_t number_write(double value, char *to)
 
     if (isnan(value) || isinf(value)) {
         const char *word = isnan(value) ? "NaN" : is_negative ? "-Infinity" : "Infinity";
-        memcpy(to, word, strlen(word));
-        return strlen(word);
+        return (size_t)snprintf(to, NUMBER_TEXT_BYTES_MAX, "%s", word);
     }
     if (magnitude < 1e17 && (double)(uint64_t)magnitude == magnitude) {
         return decimal_write(is_negative, (uint64_t)magnitude, 0, to);

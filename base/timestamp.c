@@ -407,6 +407,7 @@ size_t timestamp_write(int64_t time_ns, enum timestamp_format format, char *to)
         return write_unix(time_ns, 3, to);
     case TIMESTAMP_NS:
         return write_unix(time_ns, 0, to);
+    default:
+        UNREACHABLE();
     }
-    UNREACHABLE();
 }

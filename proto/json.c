@@ -282,28 +282,37 @@ static enum err take_unicode(struct bytes *raw, uint32_t *character)
     return OK;
 }
 
+static enum err take_escape(struct bytes *raw, uint32_t *character)
+{
+    size_t size = escape_size(raw->at, raw->at + raw->size);
+    if (size == 0) {
+        return E_MALFORMED;
+    }
+    if (size == 6) {
+        return take_unicode(raw, character);
+    }
+    *character = short_escape(raw->at[1]);
+    raw->at += size;
+    raw->size -= size;
+    return OK;
+}
+
 enum err json_take_character(struct bytes *raw, uint32_t *character)
 {
     if (raw->size == 0) {
         return E_END;
     }
-    const uint8_t *at = raw->at;
-    uint8_t lead = at[0];
+    uint8_t lead = raw->at[0];
+    if (lead == '\\') {
+        return take_escape(raw, character);
+    }
     size_t size = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
     uint32_t value = size == 1 ? lead : lead & (0x7fU >> size);
-
-    if (lead == '\\') {
-        size = escape_size(at, at + raw->size);
-        if (size == 6) {
-            return take_unicode(raw, character);
-        }
-        value = size > 0 ? short_escape(at[1]) : 0;
-    }
-    if (size == 0 || size > raw->size) {
+    if (size > raw->size) {
         return E_MALFORMED;
     }
-    for (size_t i = 1; i < size && lead >= 0x80; i++) {
-        value = value << 6 | (at[i] & 0x3f);
+    for (size_t i = 1; i < size; i++) {
+        value = value << 6 | (raw->at[i] & 0x3f);
     }
     *character = value;
     raw->at += size;

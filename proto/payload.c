@@ -41,7 +41,7 @@ struct walk {
 
 const char *payload_reason_text(enum payload_reason reason)
 {
-#define SENTENCE(code, sentence) [code] = sentence,
+#define SENTENCE(code, sentence) [code] = (sentence),
     static const char *const sentences[] = {PAYLOAD_REASON_MAP(SENTENCE)};
 #undef SENTENCE
     return (unsigned)reason < PAYLOAD_REASONS ? sentences[reason] : "unknown reason";

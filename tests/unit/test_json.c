@@ -83,8 +83,7 @@ static const char *const good[] = {
     "[\"\\u0012\"]",
     "[\"\\uFFFF\"]",
     "[\"\x7f\"]",
-    "[\"a\x7f"
-    "a\"]",
+    "[\"a\177a\"]",
     "[\"\\u0000\"]",
     "[\"\xe2\x82\xac\xf0\x9d\x84\x9e\"]",
     "[\"\xf4\x8f\xbf\xbf\"]",
