@@ -149,7 +149,6 @@ static enum err put_limits(struct writer *w, const struct mqtt_options *o)
     TRY(mqtt_property_put_u16(w, MQTT_RECEIVE_MAXIMUM, o->receive_maximum));
     TRY(mqtt_property_put_u8(w, MQTT_MAXIMUM_QOS, 1));
     TRY(mqtt_property_put_u32(w, MQTT_MAXIMUM_PACKET_SIZE, o->packet_bytes_max));
-    TRY(mqtt_property_put_u8(w, MQTT_SHARED_AVAILABLE, 0));
     return o->topic_alias_maximum == 0
                ? OK
                : mqtt_property_put_u16(w, MQTT_TOPIC_ALIAS_MAXIMUM, o->topic_alias_maximum);

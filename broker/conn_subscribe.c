@@ -3,14 +3,10 @@
 #include "broker/conn.h"
 #include "broker/metrics.h"
 #include "broker/mqtt_state.h"
+#include "broker/share.h"
 
 /* Beside each code of the answer: whether retained messages are to be sent. */
 enum { SENDS_RETAINED = 1 };
-
-static bool is_shared(struct bytes filter)
-{
-    return filter.size >= 7 && memcmp(filter.at, "$share/", 7) == 0;
-}
 
 static struct subscription_options options_of(const struct mqtt_subscribe *p,
                                               const struct mqtt_subscription *sub)
@@ -34,18 +30,18 @@ static uint8_t subscribe(struct conn *c, const struct mqtt_subscribe *p,
     bool existed;
 
     *sends = 0;
-    if (is_shared(sub->filter)) {
-        return MQTT_SHARED_NOT_SUPPORTED;
-    }
     if (subscriber->count >= s->options->subscriptions_max &&
         !subscriptions_has(s->subscriptions, subscriber, sub->filter)) {
         return MQTT_QUOTA_EXCEEDED;
     }
-    if (subscriptions_put(s->subscriptions, subscriber, sub->filter, &options, &existed) != OK) {
-        return MQTT_UNSPECIFIED;
+    enum err e = subscriptions_put(s->subscriptions, subscriber, sub->filter, &options, &existed);
+    if (e != OK) {
+        return e == E_MALFORMED ? MQTT_FILTER_INVALID : MQTT_UNSPECIFIED;
     }
     metrics_add(METRIC_SUBSCRIPTIONS, !existed);
-    if (sub->retain_handling == 0 || (sub->retain_handling == 1 && !existed)) {
+    /* No retained messages to a shared subscription (MQTT 5.0 section 4.8.2). */
+    if (!share_is_shared(sub->filter) &&
+        (sub->retain_handling == 0 || (sub->retain_handling == 1 && !existed))) {
         *sends = SENDS_RETAINED;
     }
     return options.qos;

@@ -16,6 +16,7 @@ void crossing_letter_free(struct crossing_letter *l)
     atomic_fetch_sub_explicit(l->backlog, l->bytes, memory_order_relaxed);
     for (uint32_t i = 0; i < l->count; i++) {
         message_drop(l->items[i].message);
+        message_drop(l->items[i].filter);
     }
     free(l);
 }
@@ -52,24 +53,40 @@ static struct crossing_letter *letter_for(struct crossing *c, unsigned loop)
     return grown;
 }
 
+static enum err add(struct crossing *c, unsigned loop, const struct crossing_item *item)
+{
+    struct crossing_letter *l = letter_for(c, loop);
+    size_t bytes = message_bytes(item->message);
+    if (l == NULL) {
+        return E_NO_MEMORY;
+    }
+    (void)message_hold(item->message);
+    if (item->filter != NULL) {
+        (void)message_hold(item->filter);
+    }
+    l->items[l->count++] = *item;
+    l->bytes += bytes;
+    atomic_fetch_add_explicit(l->backlog, bytes, memory_order_relaxed);
+    return OK;
+}
+
 enum err crossing_add(struct crossing *c, uint64_t loops, unsigned kind, struct message *message)
 {
+    const struct crossing_item item = {message, NULL, kind};
     enum err result = OK;
-    size_t bytes = message_bytes(message);
     for (unsigned i = 0; i < c->loops; i++) {
-        if (i == c->self || (loops >> i & 1) == 0) {
-            continue;
-        }
-        struct crossing_letter *l = letter_for(c, i);
-        if (l == NULL) {
+        if (i != c->self && (loops >> i & 1) != 0 && add(c, i, &item) != OK) {
             result = E_NO_MEMORY;
-            continue;
         }
-        l->items[l->count++] = (struct crossing_item){message_hold(message), kind};
-        l->bytes += bytes;
-        atomic_fetch_add_explicit(l->backlog, bytes, memory_order_relaxed);
     }
     return result;
+}
+
+enum err crossing_add_shared(struct crossing *c, unsigned loop, struct message *message,
+                             struct message *filter)
+{
+    const struct crossing_item item = {message, filter, CROSSING_SHARED};
+    return add(c, loop, &item);
 }
 
 void crossing_post(struct crossing *c)

@@ -16,14 +16,15 @@
 #include "broker/message.h"
 
 enum crossing_kind {
-    CROSSING_DELIVER = 1,    /* To subscribers there. */
-    CROSSING_RETAIN = 2,     /* Into the replica there; may be combined with CROSSING_DELIVER. */
-    CROSSING_INTEREST = 4,   /* The topic is a filter that has subscribers now ... */
-    CROSSING_DISINTEREST = 8 /* ... or has none any more. */
+    CROSSING_DELIVER = 1,  /* To subscribers there. */
+    CROSSING_RETAIN = 2,   /* Into the replica there; may be combined with CROSSING_DELIVER. */
+    CROSSING_INTEREST = 4, /* The topic is a filter, the stamp how many subscribers it has. */
+    CROSSING_SHARED = 8    /* To one member of the shared subscription `filter` there. */
 };
 
 struct crossing_item {
     struct message *message; /* Held by the letter. */
+    struct message *filter;  /* The same; NULL unless CROSSING_SHARED. */
     unsigned kind;
 };
 
@@ -53,6 +54,9 @@ void crossing_fini(struct crossing *c);
  * not get it. */
 MUST_USE enum err crossing_add(struct crossing *c, uint64_t loops, unsigned kind,
                                struct message *message);
+/* To the shared subscription whose filter is the topic of `filter`, on one loop. E_NO_MEMORY. */
+MUST_USE enum err crossing_add_shared(struct crossing *c, unsigned loop, struct message *message,
+                                      struct message *filter);
 /* Post what was collected; what does not fit stays for the next call. */
 void crossing_post(struct crossing *c);
 

@@ -2,13 +2,14 @@
 
 #include <stdlib.h>
 
-enum { SLOTS = 1 << 15, BYTES_MAX = 32 << 20 };
+enum { SLOTS = 1 << 17, BYTES_MAX = 32 << 20 };
 
 struct cached {
     uint64_t generation, hash;
-    struct match match; /* items are in `memory`. */
+    struct match match; /* Its arrays are in `memory`. */
     size_t topic_bytes, bytes;
-    struct subscription *memory[]; /* The items, then the topic. */
+    const uint8_t *topic;
+    void *memory[]; /* The items, the shares, the topic. */
 };
 
 struct match_cache {
@@ -49,14 +50,9 @@ void match_cache_destroy(struct match_cache *c)
 {
     if (c != NULL) {
         clear(c);
-        free((void *)c->scratch.items);
+        match_fini(&c->scratch);
         free(c);
     }
-}
-
-static const uint8_t *topic_at(const struct cached *e)
-{
-    return (const uint8_t *)(const void *)&e->memory[e->match.count];
 }
 
 static bool is_current(const struct match_cache *c, const struct cached *e, struct bytes topic,
@@ -64,14 +60,15 @@ static bool is_current(const struct match_cache *c, const struct cached *e, stru
 {
     return e != NULL && e->hash == hash &&
            e->generation == subscriptions_generation(c->subscriptions) &&
-           bytes_equal((struct bytes){topic_at(e), e->topic_bytes}, topic);
+           bytes_equal((struct bytes){e->topic, e->topic_bytes}, topic);
 }
 
 /* A copy of the scratch match; NULL when memory is short, which only costs time. */
 static struct cached *remember(struct match_cache *c, struct bytes topic, uint64_t hash)
 {
-    size_t items = (size_t)c->scratch.count * sizeof(struct subscription *);
-    size_t bytes = sizeof(struct cached) + items + topic.size;
+    size_t items = (size_t)c->scratch.count * sizeof(void *);
+    size_t shares = (size_t)c->scratch.share_count * sizeof(void *);
+    size_t bytes = sizeof(struct cached) + items + shares + topic.size;
     if (c->bytes + bytes > BYTES_MAX) {
         clear(c);
     }
@@ -84,11 +81,17 @@ static struct cached *remember(struct match_cache *c, struct bytes topic, uint64
                          .match = c->scratch,
                          .topic_bytes = topic.size,
                          .bytes = bytes};
-    e->match.items = e->memory;
+    e->match.items = (struct subscription **)e->memory;
+    e->match.shares = (struct share **)(e->memory + c->scratch.count);
+    uint8_t *text = (uint8_t *)(e->memory + c->scratch.count + c->scratch.share_count);
     if (items > 0) {
-        memcpy((void *)e->memory, (const void *)c->scratch.items, items);
+        memcpy((void *)e->match.items, (const void *)c->scratch.items, items);
     }
-    memcpy((uint8_t *)(void *)&e->memory[e->match.count], topic.at, topic.size);
+    if (shares > 0) {
+        memcpy((void *)e->match.shares, (const void *)c->scratch.shares, shares);
+    }
+    memcpy(text, topic.at, topic.size);
+    e->topic = text;
     c->bytes += bytes;
     return e;
 }

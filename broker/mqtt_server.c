@@ -94,10 +94,10 @@ void mqtt_server_end_session(struct mqtt_server *s, struct session *session)
 
 /* What other loops say. */
 
-static void on_interest(void *context, struct bytes filter, bool gained)
+static void on_interest(void *context, struct bytes filter, uint32_t count)
 {
     struct mqtt_server *s = context;
-    const struct publication view = {.topic = filter};
+    const struct publication view = {.topic = filter, .stamp = count};
     struct message *m;
 
     if (s->common->loops == 1 || s->is_stopped) {
@@ -107,8 +107,7 @@ static void on_interest(void *context, struct bytes filter, bool gained)
         log_line(LOG_ERROR, "broker", "out of memory: other loops are not told of a filter");
         return;
     }
-    if (crossing_add(&s->crossing, UINT64_MAX, gained ? CROSSING_INTEREST : CROSSING_DISINTEREST,
-                     m) != OK) {
+    if (crossing_add(&s->crossing, UINT64_MAX, CROSSING_INTEREST, m) != OK) {
         log_line(LOG_ERROR, "broker", "out of memory: other loops are not told of a filter");
     }
     message_drop(m);
@@ -116,12 +115,12 @@ static void on_interest(void *context, struct bytes filter, bool gained)
 
 static void take_item(struct mqtt_server *s, unsigned from, const struct crossing_item *item)
 {
-    if ((item->kind & (CROSSING_INTEREST | CROSSING_DISINTEREST)) == 0) {
+    const struct publication *p = &item->message->view;
+    if ((item->kind & CROSSING_SHARED) != 0) {
+        route_shared(s, item->message, item->filter->view.topic);
+    } else if ((item->kind & CROSSING_INTEREST) == 0) {
         route_local(s, item->message, item->kind);
-        return;
-    }
-    bool gained = (item->kind & CROSSING_INTEREST) != 0;
-    if (subscriptions_interest(s->subscriptions, item->message->view.topic, from, gained) != OK) {
+    } else if (subscriptions_interest(s->subscriptions, p->topic, from, (uint32_t)p->stamp) != OK) {
         log_line(LOG_ERROR, "broker", "out of memory: another loop's filter is not known here");
     }
 }

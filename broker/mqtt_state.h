@@ -75,6 +75,8 @@ void mqtt_server_set_busy(struct mqtt_server *s);
 void route_publication(struct mqtt_server *s, const struct publication *p);
 /* The part for this loop. `kind` as in crossing.h. */
 void route_local(struct mqtt_server *s, struct message *m, unsigned kind);
+/* To the member here of a "$share/..." filter whose turn it is. */
+void route_shared(struct mqtt_server *s, struct message *m, struct bytes filter);
 /* A retained message to a new subscription of a connected session. */
 void route_retained(struct mqtt_server *s, struct session *session, struct message *m,
                     const struct subscription_options *options);

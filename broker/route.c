@@ -2,6 +2,7 @@
 
 #include "broker/metrics.h"
 #include "broker/mqtt_state.h"
+#include "broker/share.h"
 
 /* A publication being routed; it becomes a message when somebody has to keep it. */
 struct route {
@@ -90,6 +91,34 @@ static void deliver_matches(struct route *r, const struct match *m)
     }
 }
 
+/* To the member here whose turn it is. */
+static void deliver_shared(struct route *r, struct share *share)
+{
+    struct subscription *const member = share_choose_member(share);
+    if (member == NULL) {
+        metrics_add(METRIC_DROPPED_QUEUE, 1); /* The last one left while this was on its way. */
+        return;
+    }
+    const struct matched m = {session_of(member->subscriber), &member, 1};
+    deliver(r, &m);
+}
+
+/* Every share gets it once, wherever the member is whose turn it is. */
+static void route_shares(struct route *r, const struct match *match)
+{
+    struct mqtt_server *s = r->server;
+    for (uint32_t i = 0; i < match->share_count; i++) {
+        struct share *share = match->shares[i];
+        unsigned loop = share_choose_loop(share, s->index);
+        if (loop == s->index) {
+            deliver_shared(r, share);
+        } else if (message_of(r) == NULL ||
+                   crossing_add_shared(&s->crossing, loop, r->message, share->filter) != OK) {
+            metrics_add(METRIC_DROPPED_QUEUE, 1);
+        }
+    }
+}
+
 static void retain(struct route *r)
 {
     struct message *m = message_of(r);
@@ -129,6 +158,7 @@ void route_publication(struct mqtt_server *s, const struct publication *p)
     if (!subscriptions_is_empty(s->subscriptions)) {
         if (match_cache_find(s->matches, p->topic, p->topic_hash, &match) == OK) {
             deliver_matches(&r, match);
+            route_shares(&r, match);
             wanted = match->loops;
         } else {
             metrics_add(METRIC_DROPPED_QUEUE, 1);
@@ -136,6 +166,17 @@ void route_publication(struct mqtt_server *s, const struct publication *p)
     }
     cross(&r, wanted);
     message_drop(r.message);
+}
+
+void route_shared(struct mqtt_server *s, struct message *m, struct bytes filter)
+{
+    struct route r = {s, &m->view, m};
+    struct share *share = subscriptions_share(s->subscriptions, filter);
+    if (share == NULL) {
+        metrics_add(METRIC_DROPPED_QUEUE, 1);
+        return;
+    }
+    deliver_shared(&r, share);
 }
 
 void route_local(struct mqtt_server *s, struct message *m, unsigned kind)

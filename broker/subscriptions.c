@@ -3,13 +3,14 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "broker/share.h"
 #include "broker/topic_tree.h"
 
 struct filter_entry {
     struct topic_node *node;
     uint64_t loops;
-    uint32_t count, capacity;
-    struct subscription **items;
+    struct members members;
+    struct share *shares;
     size_t size;
     uint8_t filter[];
 };
@@ -18,12 +19,18 @@ struct subscriptions {
     struct topic_tree tree;
     uint64_t generation;
     uint64_t entries;
-    void (*on_interest)(void *context, struct bytes filter, bool gained);
+    subscriptions_interest_change *on_interest;
     void *context;
 };
 
-enum err subscriptions_create(void (*on_interest)(void *context, struct bytes filter, bool gained),
-                              void *context, struct subscriptions **out)
+/* Where the subscribers of one filter stand. */
+struct place {
+    struct filter_entry *entry;
+    struct share *share; /* NULL: not shared. */
+};
+
+enum err subscriptions_create(subscriptions_interest_change *on_interest, void *context,
+                              struct subscriptions **out)
 {
     struct subscriptions *s = calloc(1, sizeof *s);
     if (s == NULL || topic_tree_init(&s->tree) != OK) {
@@ -41,7 +48,12 @@ static void free_entry(void *context, void *value)
 {
     struct filter_entry *e = value;
     (void)context;
-    free((void *)e->items);
+    while (e->shares != NULL) {
+        struct share *share = e->shares;
+        e->shares = share->next;
+        share_destroy(share);
+    }
+    members_fini(&e->members);
     free(e);
 }
 
@@ -54,15 +66,37 @@ void subscriptions_destroy(struct subscriptions *s)
     }
 }
 
-static struct bytes filter_of(const struct filter_entry *e)
+static struct members *members_of(const struct place *p)
 {
-    return (struct bytes){e->filter, e->size};
+    return p->share != NULL ? &p->share->members : &p->entry->members;
 }
 
-static struct filter_entry *entry_find(const struct subscriptions *s, struct bytes filter)
+static struct share *share_find(const struct filter_entry *e, struct bytes group)
 {
-    struct topic_node *node = topic_tree_find(&s->tree, filter);
-    return node == NULL ? NULL : node->value;
+    struct share *at = e->shares;
+    while (at != NULL && !bytes_equal(at->group, group)) {
+        at = at->next;
+    }
+    return at;
+}
+
+/* E_NOT_FOUND. */
+static enum err place_find(const struct subscriptions *s, struct bytes text, struct place *out)
+{
+    struct bytes group, filter = text;
+    bool shared = share_split(text, &group, &filter);
+    if (share_is_shared(text) && !shared) {
+        return E_NOT_FOUND;
+    }
+    const struct topic_node *node = topic_tree_find(&s->tree, filter);
+    if (node == NULL || node->value == NULL) {
+        return E_NOT_FOUND;
+    }
+    *out = (struct place){.entry = node->value};
+    if (shared) {
+        out->share = share_find(out->entry, group);
+    }
+    return shared && out->share == NULL ? E_NOT_FOUND : OK;
 }
 
 static enum err entry_take(struct subscriptions *s, struct bytes filter, struct filter_entry **out)
@@ -85,10 +119,19 @@ static enum err entry_take(struct subscriptions *s, struct bytes filter, struct 
     return OK;
 }
 
-/* Let go of an entry nobody needs any more. */
-static void entry_drop(struct subscriptions *s, struct filter_entry *e)
+/* Let go of a place nobody needs any more. */
+static void place_drop(struct subscriptions *s, const struct place *p)
 {
-    if (e->count == 0 && e->loops == 0) {
+    struct filter_entry *e = p->entry;
+    if (p->share != NULL && p->share->members.count == 0 && p->share->elsewhere == 0) {
+        struct share **at = &e->shares;
+        while (*at != p->share) {
+            at = &(*at)->next;
+        }
+        *at = p->share->next;
+        share_destroy(p->share);
+    }
+    if (e->members.count == 0 && e->loops == 0 && e->shares == NULL) {
         struct topic_node *node = e->node;
         node->value = NULL;
         free_entry(NULL, e);
@@ -97,48 +140,76 @@ static void entry_drop(struct subscriptions *s, struct filter_entry *e)
     }
 }
 
+/* The place, made if absent; drop it if nothing is put there. */
+static enum err place_take(struct subscriptions *s, struct bytes text, struct place *out)
+{
+    struct bytes group, filter = text;
+    struct place p = {0};
+    bool shared = share_split(text, &group, &filter);
+
+    if (share_is_shared(text) && !shared) {
+        return E_MALFORMED;
+    }
+    TRY(entry_take(s, filter, &p.entry));
+    if (shared) {
+        p.share = share_find(p.entry, group);
+    }
+    if (shared && p.share == NULL) {
+        enum err e = share_create(text, &p.share);
+        if (e != OK) {
+            place_drop(s, &p);
+            return e;
+        }
+        p.share->next = p.entry->shares;
+        p.entry->shares = p.share;
+    }
+    *out = p;
+    return OK;
+}
+
 /* Look where there is less to look through. */
-static struct subscription *subscription_find(const struct filter_entry *e,
+static struct subscription *subscription_find(const struct place *p,
                                               const struct subscriber *subscriber)
 {
-    if (subscriber->count < e->count) {
+    const struct members *m = members_of(p);
+    if (subscriber->count < m->count) {
         for (struct subscription *at = subscriber->first; at != NULL; at = at->next) {
-            if (at->entry == e) {
+            if (at->entry == p->entry && at->share == p->share) {
                 return at;
             }
         }
         return NULL;
     }
-    for (uint32_t i = 0; i < e->count; i++) {
-        if (e->items[i]->subscriber == subscriber) {
-            return e->items[i];
+    for (uint32_t i = 0; i < m->count; i++) {
+        if (m->items[i]->subscriber == subscriber) {
+            return m->items[i];
         }
     }
     return NULL;
 }
 
-static enum err reserve(struct subscription ***items, uint32_t count, uint32_t *capacity)
+/* Tell of a place that has `count` members now. */
+static void tell(struct subscriptions *s, const struct place *p)
 {
-    if (count < *capacity) {
-        return OK;
+    uint32_t count = members_of(p)->count;
+    if (p->share != NULL) {
+        s->on_interest(s->context, p->share->filter->view.topic, count);
+    } else if (count <= 1) {
+        s->on_interest(s->context, (struct bytes){p->entry->filter, p->entry->size}, count);
     }
-    uint32_t wanted = *capacity == 0 ? 1 : *capacity * 2;
-    struct subscription **grown =
-        realloc((void *)*items, (size_t)wanted * sizeof(struct subscription *));
-    if (grown == NULL) {
-        return E_NO_MEMORY;
-    }
-    *items = grown;
-    *capacity = wanted;
-    return OK;
 }
 
-static void link_in(struct filter_entry *e, struct subscriber *subscriber, struct subscription *new)
+static enum err subscription_add(struct subscriptions *s, const struct place *p,
+                                 struct subscriber *subscriber, struct subscription **out)
 {
+    struct subscription *new = malloc(sizeof *new);
+    if (new == NULL || members_add(members_of(p), new) != OK) {
+        free(new);
+        return E_NO_MEMORY;
+    }
     new->subscriber = subscriber;
-    new->entry = e;
-    new->index = e->count;
-    e->items[e->count++] = new;
+    new->entry = p->entry;
+    new->share = p->share;
     new->previous = NULL;
     new->next = subscriber->first;
     if (new->next != NULL) {
@@ -146,26 +217,26 @@ static void link_in(struct filter_entry *e, struct subscriber *subscriber, struc
     }
     subscriber->first = new;
     subscriber->count++;
+    if (p->share != NULL || members_of(p)->count == 1) {
+        tell(s, p);
+    }
+    *out = new;
+    return OK;
 }
 
 enum err subscriptions_put(struct subscriptions *s, struct subscriber *subscriber,
                            struct bytes filter, const struct subscription_options *options,
                            bool *existed)
 {
-    struct filter_entry *e;
-    TRY(entry_take(s, filter, &e));
-    struct subscription *at = subscription_find(e, subscriber);
+    struct place p;
+    TRY(place_take(s, filter, &p));
+    struct subscription *at = subscription_find(&p, subscriber);
     *existed = at != NULL;
     if (at == NULL) {
-        at = malloc(sizeof *at);
-        if (at == NULL || reserve(&e->items, e->count, &e->capacity) != OK) {
-            free(at);
-            entry_drop(s, e);
-            return E_NO_MEMORY;
-        }
-        link_in(e, subscriber, at);
-        if (e->count == 1) {
-            s->on_interest(s->context, filter, true);
+        enum err e = subscription_add(s, &p, subscriber, &at);
+        if (e != OK) {
+            place_drop(s, &p);
+            return e;
         }
     }
     at->options = *options;
@@ -175,11 +246,10 @@ enum err subscriptions_put(struct subscriptions *s, struct subscriber *subscribe
 
 static void subscription_remove(struct subscriptions *s, struct subscription *at)
 {
-    struct filter_entry *e = at->entry;
+    const struct place p = {at->entry, at->share};
     struct subscriber *subscriber = at->subscriber;
 
-    e->items[at->index] = e->items[--e->count];
-    e->items[at->index]->index = at->index;
+    members_remove(members_of(&p), at);
     if (at->previous != NULL) {
         at->previous->next = at->next;
     } else {
@@ -191,24 +261,25 @@ static void subscription_remove(struct subscriptions *s, struct subscription *at
     subscriber->count--;
     free(at);
     s->generation++;
-    if (e->count == 0) {
-        s->on_interest(s->context, filter_of(e), false);
-        entry_drop(s, e);
+    if (p.share != NULL || p.entry->members.count == 0) {
+        tell(s, &p);
     }
+    place_drop(s, &p);
 }
 
 bool subscriptions_has(const struct subscriptions *s, const struct subscriber *subscriber,
                        struct bytes filter)
 {
-    const struct filter_entry *e = entry_find(s, filter);
-    return e != NULL && subscription_find(e, subscriber) != NULL;
+    struct place p;
+    return place_find(s, filter, &p) == OK && subscription_find(&p, subscriber) != NULL;
 }
 
 enum err subscriptions_remove(struct subscriptions *s, struct subscriber *subscriber,
                               struct bytes filter)
 {
-    struct filter_entry *e = entry_find(s, filter);
-    struct subscription *at = e == NULL ? NULL : subscription_find(e, subscriber);
+    struct place p;
+    TRY(place_find(s, filter, &p));
+    struct subscription *at = subscription_find(&p, subscriber);
     if (at == NULL) {
         return E_NOT_FOUND;
     }
@@ -224,15 +295,19 @@ void subscriptions_clear(struct subscriptions *s, struct subscriber *subscriber)
 }
 
 enum err subscriptions_interest(struct subscriptions *s, struct bytes filter, unsigned loop,
-                                bool gained)
+                                uint32_t count)
 {
-    struct filter_entry *e;
-    CHECK(loop < 64);
-    TRY(entry_take(s, filter, &e));
+    struct place p;
+    CHECK(loop < LOOPS_MAX);
+    TRY(place_take(s, filter, &p));
     uint64_t bit = UINT64_C(1) << loop;
-    e->loops = gained ? e->loops | bit : e->loops & ~bit;
+    if (p.share != NULL) {
+        share_set(p.share, loop, count);
+    } else {
+        p.entry->loops = count > 0 ? p.entry->loops | bit : p.entry->loops & ~bit;
+    }
     s->generation++;
-    entry_drop(s, e);
+    place_drop(s, &p);
     return OK;
 }
 
@@ -246,24 +321,52 @@ uint64_t subscriptions_generation(const struct subscriptions *s)
     return s->generation;
 }
 
+struct share *subscriptions_share(const struct subscriptions *s, struct bytes filter)
+{
+    struct place p;
+    return place_find(s, filter, &p) == OK ? p.share : NULL;
+}
+
 struct collection {
     struct match *match;
     enum err result;
 };
 
+/* Room for one more pointer. */
+static enum err reserve(void **items, uint32_t count, uint32_t *capacity)
+{
+    if (count < *capacity) {
+        return OK;
+    }
+    uint32_t wanted = *capacity == 0 ? 4 : *capacity * 2;
+    void *grown = realloc(*items, (size_t)wanted * sizeof(void *));
+    if (grown == NULL) {
+        return E_NO_MEMORY;
+    }
+    *items = grown;
+    *capacity = wanted;
+    return OK;
+}
+
+static enum err collect_entry(struct match *m, const struct filter_entry *e)
+{
+    m->loops |= e->loops;
+    for (uint32_t i = 0; i < e->members.count; i++) {
+        TRY(reserve((void **)&m->items, m->count, &m->capacity));
+        m->items[m->count++] = e->members.items[i];
+    }
+    for (struct share *at = e->shares; at != NULL; at = at->next) {
+        TRY(reserve((void **)&m->shares, m->share_count, &m->share_capacity));
+        m->shares[m->share_count++] = at;
+    }
+    return OK;
+}
+
 static void collect(void *context, void *value)
 {
     struct collection *c = context;
-    struct match *m = c->match;
-    const struct filter_entry *e = value;
-
-    m->loops |= e->loops;
-    for (uint32_t i = 0; i < e->count; i++) {
-        if (reserve(&m->items, m->count, &m->capacity) != OK) {
-            c->result = E_NO_MEMORY;
-            return;
-        }
-        m->items[m->count++] = e->items[i];
+    if (c->result == OK) {
+        c->result = collect_entry(c->match, value);
     }
 }
 
@@ -278,10 +381,17 @@ enum err subscriptions_match(const struct subscriptions *s, struct bytes topic, 
 {
     struct collection c = {m, OK};
     m->loops = 0;
-    m->count = 0;
+    m->count = m->share_count = 0;
     topic_tree_match(&s->tree, topic, collect, &c);
     if (m->count > 1) {
         qsort((void *)m->items, m->count, sizeof(struct subscription *), by_subscriber);
     }
     return c.result;
+}
+
+void match_fini(struct match *m)
+{
+    free((void *)m->items);
+    free((void *)m->shares);
+    *m = (struct match){0};
 }

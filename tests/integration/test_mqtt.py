@@ -310,6 +310,35 @@ def test_acknowledged_retained_messages_survive_a_crash():
         c.hears_nothing()
 
 
+@both
+def test_members_of_a_share_get_each_message_once_between_them(shared_server, version):
+    members = [Client(shared_server, new_id(), version) for _ in range(6)]
+    whole = Client(shared_server, new_id(), version)
+    for member in members:
+        assert member.subscribe((f"$share/workers/job/{version}/+", 1)) == [1]
+    whole.subscribe((f"job/{version}/#", 0))
+    p = Client(shared_server, new_id(), version)
+    for i in range(120):
+        p.publish(f"job/{version}/x", str(i), 1, i + 1)
+    assert [whole.message().payload for _ in range(120)] == [str(i) for i in range(120)]
+    got = []
+    for member in members:  # Each its fair part.
+        got += [member.message(acknowledge=True).payload for _ in range(20)]
+        member.hears_nothing(0.1)
+    assert sorted(got, key=int) == [str(i) for i in range(120)]
+    members[0].vanish()
+    for i in range(30):
+        p.publish(f"job/{version}/x", str(i), 1, i + 1)
+    for member in members[1:]:
+        for _ in range(6):
+            member.message(acknowledge=True)
+    if version == 5:
+        members[1].send(packet(0x82, b"\0\1\0" + string("$share/g") + b"\0"))
+        assert members[1].disconnect_code() in (0x81, 0x82, 0x8F)
+    else:
+        assert members[1].subscribe(("$share/g", 0)) == [0x80]
+
+
 def test_a_stopping_server_says_so():
     with Server() as server:
         c = Client(server, new_id())

@@ -7,6 +7,8 @@
 #include "base/hash.h"
 #include "base/topic.h"
 #include "broker/match_cache.h"
+#include "broker/session.h"
+#include "broker/share.h"
 #include "broker/subscriptions.h"
 #include "broker/topic_tree.h"
 #include "tests/lib/rng.h"
@@ -15,11 +17,11 @@ enum { SUBSCRIBERS = 12, FILTERS = 60, STEPS = 6000, TEXT_BYTES = 64 };
 
 static int interests;
 
-static void count_interest(void *context, struct bytes filter, bool gained)
+static void count_interest(void *context, struct bytes filter, uint32_t count)
 {
     (void)context;
     assert_true(topic_is_filter(filter));
-    interests += gained ? 1 : -1;
+    interests += count > 0 ? 1 : -1;
 }
 
 /* A path of a few short levels; with wildcards when it is a filter. */
@@ -137,7 +139,7 @@ static void a_match_is_what_topic_matches_says(void **state)
             set(&m, who, f, false);
             break;
         case 2:
-            assert_ok(subscriptions_interest(s, filter, who, (i & 1) != 0));
+            assert_ok(subscriptions_interest(s, filter, who, i & 1));
             set_loop(&m, who, f, (i & 1) != 0);
             break;
         default:
@@ -152,7 +154,7 @@ static void a_match_is_what_topic_matches_says(void **state)
     assert_int_equal(interests, 0);
     for (unsigned f = 0; f < FILTERS; f++) {
         for (unsigned l = 0; l < SUBSCRIBERS; l++) {
-            assert_ok(subscriptions_interest(s, bytes_of(m.filters[f]), l, false));
+            assert_ok(subscriptions_interest(s, bytes_of(m.filters[f]), l, 0));
         }
     }
     assert_true(subscriptions_is_empty(s));
@@ -208,11 +210,93 @@ static void a_selection_is_what_topic_matches_says(void **state)
     topic_tree_fini(&t);
 }
 
+static uint32_t last_told;
+
+static void note_count(void *context, struct bytes filter, uint32_t count)
+{
+    (void)context;
+    (void)filter;
+    last_told = count;
+}
+
+static void members_of_a_share_take_turns_wherever_they_are(void **state)
+{
+    (void)state;
+    const struct subscription_options options = {.qos = 1};
+    const struct bytes filter = bytes_of("$share/g/a/+");
+    struct subscriptions *s;
+    struct session *members[2];
+    struct match m = {0};
+    bool existed;
+    unsigned turns[3] = {0}, mine[2] = {0};
+
+    assert_ok(subscriptions_create(note_count, NULL, &s));
+    for (unsigned i = 0; i < 2; i++) {
+        assert_ok(session_create(bytes_of("x"), &members[i]));
+        members[i]->conn = (struct conn *)(void *)1;
+        assert_ok(subscriptions_put(s, &members[i]->subscriber, filter, &options, &existed));
+        assert_int_equal(last_told, i + 1);
+    }
+    assert_ok(subscriptions_interest(s, filter, 2, 4));
+    assert_ok(subscriptions_match(s, bytes_of("a/b"), &m));
+    assert_int_equal(m.count, 0);
+    assert_int_equal(m.loops, 0);
+    assert_int_equal(m.share_count, 1);
+    for (unsigned i = 0; i < 600; i++) {
+        unsigned loop = share_choose_loop(m.shares[0], 0);
+        assert_true(loop == 0 || loop == 2);
+        turns[loop]++;
+        if (loop == 0) {
+            mine[session_of(share_choose_member(m.shares[0])->subscriber) == members[1]]++;
+        }
+    }
+    assert_int_equal(turns[0], 200);
+    assert_int_equal(turns[2], 400);
+    assert_int_equal(mine[0], 100);
+    members[0]->conn = NULL; /* Those who are connected are preferred. */
+    for (unsigned i = 0; i < 10; i++) {
+        assert_ptr_equal(share_choose_member(m.shares[0])->subscriber, &members[1]->subscriber);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        assert_true(subscriptions_has(s, &members[i]->subscriber, filter));
+        subscriptions_clear(s, &members[i]->subscriber);
+        session_destroy(members[i]);
+    }
+    assert_int_equal(last_told, 0);
+    assert_non_null(subscriptions_share(s, filter));
+    assert_ok(subscriptions_interest(s, filter, 2, 0));
+    assert_null(subscriptions_share(s, filter));
+    assert_true(subscriptions_is_empty(s));
+    match_fini(&m);
+    subscriptions_destroy(s);
+}
+
+static void a_share_needs_a_group_and_a_filter(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"$share/",    "$share/g",    "$share/g/",  "$share//a",
+                                      "$share/+/a", "$share/g#/a", "$share/g/a#"};
+    const struct subscription_options options = {0};
+    struct subscriptions *s;
+    struct subscriber who = {0};
+    bool existed;
+    assert_ok(subscriptions_create(note_count, NULL, &s));
+    for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_int_equal(subscriptions_put(s, &who, bytes_of(bad[i]), &options, &existed),
+                         E_MALFORMED);
+        assert_int_equal(subscriptions_remove(s, &who, bytes_of(bad[i])), E_NOT_FOUND);
+    }
+    assert_true(subscriptions_is_empty(s));
+    subscriptions_destroy(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_match_is_what_topic_matches_says),
         cmocka_unit_test(a_selection_is_what_topic_matches_says),
+        cmocka_unit_test(members_of_a_share_take_turns_wherever_they_are),
+        cmocka_unit_test(a_share_needs_a_group_and_a_filter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
