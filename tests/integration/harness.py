@@ -73,6 +73,13 @@ class Server:
         self.stop()
         return self.start()
 
+    def check(self):
+        """Stop, verify every checksum of the store offline, start again."""
+        self.stop()
+        done = subprocess.run([str(HEJNAL), "check", str(self.directory / "data")], capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        self.start()
+
     def alive(self):
         return self.process is not None and self.process.poll() is None
 
