@@ -19,6 +19,7 @@ void query_fault_set(struct query_fault *f, Hejnal__V1__Error__Code code, const 
     *f = (struct query_fault){.code = code};
     (void)snprintf(f->field, sizeof f->field, "%s", field);
     va_start(arguments, format);
+    // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): started in the line above
     (void)vsnprintf(f->text, sizeof f->text, format, arguments);
     va_end(arguments);
 }

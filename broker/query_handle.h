@@ -23,6 +23,6 @@ void query_write_start(struct query_conn *c, frame_request *r);
 void query_tail_take(void *context, struct letter *letter);
 void query_admin_take(void *context, struct letter *letter);
 void query_write_on_done(void *context, uint64_t number, enum err result);
-void query_write_on_turn(struct loop_timer *feed);
+void query_write_on_turn(struct loop_timer *timer);
 
 #endif /* BROKER_QUERY_HANDLE_H */

@@ -145,7 +145,8 @@ enum hejnal_result hejnal_answer_open(struct hejnal *h, enum hejnal_kind kind, f
 {
     struct hejnal_answer *a = calloc(1, sizeof *a);
     if (a == NULL) {
-        return hejnal_connection_fail(h, HEJNAL_NO_MEMORY, "out of memory");
+        (void)hejnal_connection_fail(h, HEJNAL_NO_MEMORY, "out of memory");
+        return HEJNAL_NO_MEMORY;
     }
     r->id = hejnal_connection_id(h);
     a->h = h;

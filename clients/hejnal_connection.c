@@ -56,6 +56,7 @@ enum hejnal_result hejnal_connection_fail(struct hejnal *h, enum hejnal_result r
     va_list arguments;
     h->fault = (struct hejnal_fault){.result = result};
     va_start(arguments, format);
+    // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): started in the line above
     (void)vsnprintf(h->fault.text, sizeof h->fault.text, format, arguments);
     va_end(arguments);
     return result;
