@@ -16,6 +16,7 @@
 #include "tests/lib/test.h"
 
 enum { TIMEOUT_MS = 20000, HELLO_MS = 300, OUTPUT_BYTES = 256 << 10, SERIES_MAX = 5000 };
+enum { RETENTION_S = 20 * 365 * 86400 };
 
 static struct {
     char directory[64];
@@ -69,7 +70,7 @@ static void build(void)
                                           .journal_bytes = 64 << 20,
                                           .journal_map = 256 << 20};
     const struct store_options store = {0};
-    const struct ingest_options ingest = {.parcels = 8};
+    const struct ingest_options ingest = {.parcels = 8, .retention_s = RETENTION_S};
     struct query_server_options options;
     int fd;
     assert_ok(engine_open(&engine, &w.engine));

@@ -224,6 +224,21 @@ static void writes_over_the_series_limit_are_refused(void **state)
     write_rows("s/1", 2);
 }
 
+static void points_older_than_retention_are_told_apart(void **state)
+{
+    struct hejnal_batch *b;
+    const double value = 1;
+    (void)state;
+    assert_int_equal(hejnal_batch_create(&b), HEJNAL_OK);
+    assert_int_equal(hejnal_batch_section(b, "old/and/new", NULL, 0), HEJNAL_OK);
+    assert_int_equal(hejnal_batch_row(b, second_ns, &value, 1), HEJNAL_OK);
+    assert_int_equal(hejnal_batch_row(b, start_ns, &value, 1), HEJNAL_OK);
+    assert_int_equal(hejnal_write(w.h, b), HEJNAL_OK);
+    assert_int_equal(hejnal_write_acked(w.h), 1);
+    assert_int_equal(hejnal_write_refused(w.h), 1);
+    hejnal_batch_destroy(b);
+}
+
 static void a_tail_gets_what_becomes_durable_and_is_wanted(void **state)
 {
     struct hejnal_answer *tail;
@@ -398,6 +413,7 @@ int main(void)
         TEST(a_wrong_request_is_told_where_and_the_connection_goes_on),
         TEST(too_many_series_are_refused_with_both_numbers),
         TEST(writes_over_the_series_limit_are_refused),
+        TEST(points_older_than_retention_are_told_apart),
         TEST(a_tail_gets_what_becomes_durable_and_is_wanted),
         TEST(a_slow_tail_loses_points_and_is_told_how_many),
         TEST(an_answer_closed_early_leaves_the_connection_usable),
