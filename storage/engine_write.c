@@ -155,7 +155,14 @@ static void undo_definitions(struct engine *e, struct batch *const *batches, uns
 /* Open the journal again and show what turns out to be durable. */
 static enum err mend(struct engine *e)
 {
+    uint64_t durable;
     TRY(e->journal->calls->reopen(e->journal));
+    TRY(e->journal->calls->sync(e->journal, &durable));
+    if (durable < e->applied) {
+        log_line(LOG_ERROR, "storage", "the journal lost what was durable directory=%s",
+                 e->options.directory);
+        return E_IO; /* Positions may not be given out twice; only a restart tells what is left. */
+    }
     TRY(engine_replay(e));
     e->is_broken = false;
     log_line(LOG_WARN, "storage", "journal opened again directory=%s", e->options.directory);

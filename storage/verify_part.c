@@ -206,6 +206,36 @@ static enum err check_part(struct verify *v, struct part *part)
     return e;
 }
 
+/* Whether the table of chunks is absent or empty. */
+static enum err find_chunks(struct verify *v, bool *found)
+{
+    struct kv *kv;
+    struct kv_table table;
+    struct kv_txn *txn;
+    struct kv_cursor *cursor;
+    struct bytes key, value;
+    TRY(verify_open(v, &kv));
+    enum err e = kv_table_open(kv, "chunks", &table);
+    if (e == OK && (e = kv_read_begin(kv, &txn)) == OK) {
+        if ((e = kv_cursor_open(txn, table, &cursor)) == OK) {
+            e = kv_cursor_seek(cursor, (struct bytes){NULL, 0}, &key, &value);
+            kv_cursor_close(cursor);
+        }
+        kv_abort(txn);
+    }
+    kv_close(kv);
+    *found = e == OK;
+    return e == E_NOT_FOUND || e == E_END ? OK : e;
+}
+
+/* A crash while the file was being made leaves one without a record; it has no chunks then, and the
+ * next start makes it whole. */
+static bool is_unborn(struct verify *v)
+{
+    bool found = true;
+    return find_chunks(v, &found) == OK && !found;
+}
+
 static enum err open_part(struct verify *v, struct part_period period, struct part **out)
 {
     static const char *const wrong[ERR_COUNT] = {
@@ -216,7 +246,7 @@ static enum err open_part(struct verify *v, struct part_period period, struct pa
     char directory[VERIFY_PATH_BYTES_MAX];
     (void)snprintf(directory, sizeof directory, "%s/parts", v->directory);
     enum err e = part_open_read_only(directory, period, out);
-    if (wrong[e] == NULL) {
+    if (wrong[e] == NULL || (e == E_NOT_FOUND && is_unborn(v))) {
         return e;
     }
     v->newer |= e == E_VERSION;

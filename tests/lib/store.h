@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "storage/engine.h"
+#include "storage/verify.h"
 #include "tests/lib/directory.h"
 #include "tests/lib/test.h"
 
@@ -73,6 +74,19 @@ static inline enum err store_write(struct store *s)
     assert_int_equal(s->batch->result, e);
     batch_reset(s->batch);
     return e;
+}
+
+static inline void store_print_fault(void *context, const struct verify_fault *fault)
+{
+    (void)context;
+    fprintf(stderr, "%s: %s: %s\n", fault->file, fault->where, fault->what);
+}
+
+/* A closed store is sound, says the offline check. */
+static inline void store_verify(struct store *s)
+{
+    struct verify_totals totals;
+    assert_ok(verify_store(s->dir.path, store_print_fault, NULL, &totals));
 }
 
 static inline enum err store_checkpoint(struct store *s)

@@ -473,6 +473,9 @@ static void nothing_acknowledged_is_lost_when_killed(void **state)
     for (int round = 0; round < 50; round++) {
         struct scan *scan = NULL;
         acked = run_and_kill(&rng, acked);
+        if (acked > 0) {
+            store_verify(&s);
+        }
         store_open(&s);
         assert_ok(scan_create(s.engine, &scan));
         for (uint32_t topic = 0; topic < 50; topic++) {

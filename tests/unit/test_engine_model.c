@@ -97,6 +97,7 @@ static void expect_all(void)
 static void restart(void)
 {
     store_close(&s);
+    store_verify(&s);
     store_open(&s);
 }
 
