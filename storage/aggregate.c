@@ -181,7 +181,11 @@ double aggregate_get(const struct aggregate *a, enum query_aggregate what)
     case QUERY_LAST:
         return a->last;
     case QUERY_STDDEV:
-        return a->count < 2 ? 0 : sqrt(fmax(a->deviation, 0) / (double)(a->count - 1));
+        if (a->count < 2) {
+            return 0;
+        }
+        /* Rounding may leave it below 0; NaN, from infinities, stays. */
+        return sqrt((a->deviation < 0 ? 0 : a->deviation) / (double)(a->count - 1));
     case QUERY_AGGREGATES:
         break;
     }

@@ -22,16 +22,27 @@ enum {
 static int64_t floor_to(int64_t value, int64_t step)
 {
     int64_t rest = value % step;
-    return value - rest - (rest < 0 ? step : 0);
+    return rest < 0 ? value - rest - step : value - rest;
+}
+
+/* At the ends of what 64 bits can say, two centuries behind what the store accepts, it stays there.
+ */
+static int64_t to_ns(int64_t time_s)
+{
+    int64_t time_ns;
+    if (__builtin_mul_overflow(time_s, NS_PER_S, &time_ns)) {
+        return time_s < 0 ? INT64_MIN : INT64_MAX;
+    }
+    return time_ns;
 }
 
 struct part_period part_period_of(int64_t time_ns, int64_t length_s)
 {
     CHECK(length_s > 0);
     int64_t origin_s = length_s % WEEK_S == 0 ? MONDAY_S : 0;
-    int64_t time_s = floor_to(time_ns, NS_PER_S) / NS_PER_S;
+    int64_t time_s = time_ns / NS_PER_S - (time_ns % NS_PER_S < 0);
     int64_t start_s = floor_to(time_s - origin_s, length_s) + origin_s;
-    return (struct part_period){start_s * NS_PER_S, (start_s + length_s) * NS_PER_S};
+    return (struct part_period){to_ns(start_s), to_ns(start_s + length_s)};
 }
 
 void part_name_write(struct part_period period, char to[PART_NAME_BYTES_MAX])
@@ -94,10 +105,10 @@ enum err part_name_read(const char *name, struct part_period *out)
         return E_MALFORMED;
     }
     TRY(take_number(&at, 1, 9, &length_s));
-    struct part_period period = {start_s * NS_PER_S, (start_s + length_s) * NS_PER_S};
     if (length_s == 0 || start_s < MONDAY_S || start_s > TIMESTAMP_MAX_NS / NS_PER_S) {
         return E_MALFORMED;
     }
+    struct part_period period = {start_s * NS_PER_S, (start_s + length_s) * NS_PER_S};
     part_name_write(period, again); /* One name for each period, so no February 30. */
     if (strcmp(again, name) != 0) {
         return E_MALFORMED;

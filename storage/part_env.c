@@ -2,7 +2,8 @@
 
 #include "base/check.h"
 
-/* Address space for one file; costs nothing until written. */
+/* Address space for a file that may grow; costs nothing until written. One that does not grow gets
+ * its own size, LMDB rounds up. */
 #define MAP_BYTES (UINT64_C(64) << 30)
 
 enum { DELETES_MAX = 4096 /* In one transaction. */ };
@@ -32,7 +33,7 @@ static void pool_link(struct part *p)
     pool.count++;
 }
 
-/* Under the part's lock, nobody inside. */
+/* Nobody inside, and nobody may come. */
 static void close_kv(struct part *p)
 {
     kv_close(p->kv);
@@ -47,7 +48,7 @@ static void pool_shrink(void)
     for (struct part *p = pool.oldest; p != NULL && pool.count > PART_OPEN_MAX;) {
         struct part *next = p->newer;
         lock_take(&p->lock);
-        if (p->users == 0) {
+        if (p->users == 0 && !p->switching) {
             close_kv(p);
             pool_unlink(p);
         }
@@ -128,7 +129,8 @@ static enum err open_tables(struct part *p, bool writable)
 static enum err open_kv(struct part *p, enum part_mode mode)
 {
     const bool writable = mode == PART_WRITE;
-    const struct kv_options options = {.map_bytes = MAP_BYTES, .tables = 2, .read_only = !writable};
+    const struct kv_options options = {
+        .map_bytes = writable ? MAP_BYTES : 1, .tables = 2, .read_only = !writable};
     TRY(kv_open(p->path, &options, &p->kv));
     enum err e = open_tables(p, writable);
     if (e != OK) {
@@ -139,33 +141,39 @@ static enum err open_kv(struct part *p, enum part_mode mode)
     return OK;
 }
 
-/* Under the part's lock: when this returns, `kv` is closed or open in a mode that will do. */
-static void settle_mode(struct part *p, enum part_mode mode)
+static bool will_do(const struct part *p, enum part_mode mode)
 {
-    while (p->switching || (p->kv != NULL && (p->broken || (mode == PART_WRITE && !p->writable)))) {
-        if (p->switching) {
-            signal_wait(&p->left, &p->lock);
-            continue;
-        }
-        p->switching = true;
-        while (p->users > 0) {
-            signal_wait(&p->left, &p->lock);
-        }
-        close_kv(p);
-        p->switching = false;
-        signal_wake_all(&p->left);
+    return p->kv != NULL && !p->broken && (p->writable || mode == PART_READ);
+}
+
+/* Under the part's lock, given back meanwhile: alone, close what is open and open it as asked. */
+static enum err switch_mode(struct part *p, enum part_mode mode)
+{
+    p->switching = true;
+    while (p->users > 0) {
+        signal_wait(&p->left, &p->lock);
     }
+    lock_drop(&p->lock);
+    close_kv(p);
+    enum err e = open_kv(p, mode);
+    lock_take(&p->lock);
+    p->switching = false;
+    signal_wake_all(&p->left);
+    return e;
 }
 
 enum err part_env_enter(struct part *p, enum part_mode mode)
 {
+    enum err e = OK;
     CHECK(mode == PART_READ || !p->read_only);
     lock_take(&p->lock);
-    settle_mode(p, mode);
-    enum err e = p->kv != NULL ? OK : open_kv(p, mode);
-    if (e == OK) {
-        p->users++;
+    while (p->switching) {
+        signal_wait(&p->left, &p->lock);
     }
+    if (!will_do(p, mode)) {
+        e = switch_mode(p, mode);
+    }
+    p->users += e == OK;
     lock_drop(&p->lock);
     if (e == OK) {
         pool_touch(p);
@@ -173,12 +181,16 @@ enum err part_env_enter(struct part *p, enum part_mode mode)
     return e;
 }
 
+/* An environment for writing takes locks, descriptors and memory: it goes with the last one out. */
 void part_env_leave(struct part *p)
 {
     lock_take(&p->lock);
     CHECK(p->users > 0);
-    if (--p->users == 0 && p->switching) {
+    p->users--;
+    if (p->users == 0 && p->switching) {
         signal_wake_all(&p->left);
+    } else if (p->users == 0 && (p->writable || p->broken)) {
+        close_kv(p);
     }
     lock_drop(&p->lock);
 }

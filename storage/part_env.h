@@ -1,9 +1,10 @@
 /* A part as its own files see it: the environment behind it, opened when needed.
  *
  * A store may have a thousand parts, and descriptors are for clients: so a part's file is opened
- * when someone enters, read-only and without locks unless it is to be written, and closed when many
- * others were used since. LMDB forbids two openings of one file in a process, hence the one who
- * needs another mode waits until everybody has left; readers stay microseconds. */
+ * when someone enters, read-only and without locks unless it is to be written, and closed after
+ * writing or when many others were used since. LMDB forbids two openings of one file in a process,
+ * hence the one who needs another mode waits until everybody has left; readers stay microseconds.
+ */
 
 #ifndef STORAGE_PART_ENV_H
 #define STORAGE_PART_ENV_H
@@ -35,7 +36,7 @@ struct part {
     unsigned users; /* Inside now. */
     bool writable;  /* `kv` is. */
     bool broken;    /* A commit failed: `kv` must be opened again. */
-    bool switching; /* Somebody waits for `users` to be 0 to close `kv`. */
+    bool switching; /* Somebody alone closes or opens `kv`, or waits for `users` to be 0. */
 
     struct part *newer, *older; /* Of the open ones, by use; guarded by the pool's lock. */
     bool pooled;

@@ -306,7 +306,7 @@ static void hundreds_of_parts_need_few_descriptors(void **state)
             assert_group(parts[i], 1, "");
         }
         int descriptor = dup(0);
-        assert_true(descriptor >= 0 && descriptor < 3 * PART_OPEN_MAX + 50);
+        assert_true(descriptor >= 0 && descriptor < PART_OPEN_MAX + 50);
         close(descriptor);
         for (int i = 0; i < PARTS; i++) {
             part_drop(parts[i]);
