@@ -90,6 +90,8 @@ void conn_commit(struct conn *c, const struct writer *w);
 void conn_send_direct(struct conn *c, const struct delivery *d);
 /* Acknowledge a publish when batch `number` is done. */
 MUST_USE enum err conn_put_ack(struct conn *c, uint64_t number, uint16_t packet_id, uint8_t reason);
+/* Whether a publish with that packet id was received and surely never acknowledged. */
+bool conn_has_unacked(const struct conn *c, uint16_t packet_id);
 /* Write the acknowledgements that waited for batch `done`, which ended with `result`. */
 void conn_release_acks(struct conn *c, uint64_t done, enum err result);
 /* Send what waits in the session and the buffer, as far as the socket takes it. */

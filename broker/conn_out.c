@@ -135,6 +135,11 @@ enum err conn_put_ack(struct conn *c, uint64_t number, uint16_t packet_id, uint8
     return OK;
 }
 
+bool conn_has_unacked(const struct conn *c, uint16_t packet_id)
+{
+    return session_has_unacked(c->session, packet_id) || ack_ring_has(&c->acks, packet_id);
+}
+
 static uint8_t failure_reason(enum err result)
 {
     return result == E_NO_SPACE ? MQTT_QUOTA_EXCEEDED : MQTT_IMPLEMENTATION_ERROR;

@@ -141,12 +141,10 @@ static enum err take_publication(struct conn *c, const struct mqtt_publish *p)
     if (reason != MQTT_SUCCESS) {
         return acknowledge(c, p, 0, reason);
     }
-    const struct intake_source from = {
-        .client_hash = c->session->hash,
-        .packet_id = p->packet_id,
-        .duplicate = p->duplicate,
-        .was_unacked = p->qos > 0 && (session_has_unacked(c->session, p->packet_id) ||
-                                      ack_ring_has(&c->acks, p->packet_id))};
+    const struct intake_source from = {.client_hash = c->session->hash,
+                                       .packet_id = p->packet_id,
+                                       .duplicate = p->duplicate,
+                                       .conn = c};
     enum err e = intake_store(s, &publication, &from, &number);
     if (e == E_BUSY) {
         mqtt_server_set_busy(s);

@@ -29,7 +29,6 @@ static uint8_t subscribe(struct conn *c, const struct mqtt_subscribe *p,
     const struct subscription_options options = options_of(p, sub);
     bool existed;
 
-    *sends = 0;
     if (subscriber->count >= s->options->subscriptions_max &&
         !subscriptions_has(s->subscriptions, subscriber, sub->filter)) {
         return MQTT_QUOTA_EXCEEDED;
@@ -51,19 +50,24 @@ struct retained_visit {
     struct mqtt_server *server;
     struct session *session;
     struct subscription_options options;
+    enum err result;
 };
 
 static void visit_retained(void *context, struct message *m)
 {
-    const struct retained_visit *v = context;
-    route_retained(v->server, v->session, m, &v->options);
+    struct retained_visit *v = context;
+    enum err e = route_retained(v->server, v->session, m, &v->options);
+    v->result = e != OK ? e : v->result;
 }
 
 static void send_retained(struct conn *c, struct mqtt_subscribe p, const uint8_t *sends)
 {
+    struct retained_visit v = {.server = c->server, .session = c->session};
     struct mqtt_subscription sub;
-    for (size_t i = 0; mqtt_subscribe_next(&p, &sub) == OK; i++) {
-        struct retained_visit v = {c->server, c->session, options_of(&p, &sub)};
+
+    /* Once the queue is full there is no use in walking on. */
+    for (size_t i = 0; v.result == OK && mqtt_subscribe_next(&p, &sub) == OK; i++) {
+        v.options = options_of(&p, &sub);
         if (sends[i] == SENDS_RETAINED) {
             retained_select(c->server->retained, sub.filter, loop_wall_ns(c->server->loop),
                             visit_retained, &v);
@@ -110,7 +114,10 @@ enum err conn_on_subscribe(struct conn *c, const struct mqtt_packet *packet)
     }
     c->after_interest = true;
     for (struct mqtt_subscribe at = p; mqtt_subscribe_next(&at, &sub) == OK; count++) {
-        codes[count] = subscribe(c, &p, &sub, &codes[most + count]);
+        bool is_beyond = count >= c->server->options->subscriptions_max;
+        codes[most + count] = 0;
+        codes[count] =
+            is_beyond ? MQTT_QUOTA_EXCEEDED : subscribe(c, &p, &sub, &codes[most + count]);
     }
     TRY(answer(c, MQTT_SUBACK, p.packet_id, (struct bytes){codes, count}));
     send_retained(c, p, codes + most);

@@ -1,4 +1,8 @@
-/* A connection whose session lives on another loop moves there, with what was read from it. */
+/* A connection whose session lives on another loop moves there, with what was read from it.
+ *
+ * libev does not take a stopped socket out of its epoll set; it does so when the first event comes
+ * for it, by its number, while the new loop may already be closing it. ThreadSanitizer calls that a
+ * race on the descriptor; it is harmless, as only this loop's own set is touched. */
 
 #include <stdlib.h>
 #include <unistd.h>

@@ -53,7 +53,7 @@ static struct receipt receipt_for(struct mqtt_server *s, const struct publicatio
     const struct receipt *first = receipts_find(s->receipts, from->client_hash, from->packet_id);
 
     if (first != NULL && first->content_hash == r.content_hash &&
-        (from->was_unacked || from->duplicate)) {
+        (from->duplicate || conn_has_unacked(from->conn, from->packet_id))) {
         r.time_ns = first->time_ns;
         metrics_add(METRIC_REDELIVERED, 1);
     } else {

@@ -77,16 +77,16 @@ void route_publication(struct mqtt_server *s, const struct publication *p);
 void route_local(struct mqtt_server *s, struct message *m, unsigned kind);
 /* To the member here of a "$share/..." filter whose turn it is. */
 void route_shared(struct mqtt_server *s, struct message *m, struct bytes filter);
-/* A retained message to a new subscription of a connected session. */
-void route_retained(struct mqtt_server *s, struct session *session, struct message *m,
-                    const struct subscription_options *options);
+/* A retained message to a new subscription of a connected session. Not OK: its queue is full. */
+MUST_USE enum err route_retained(struct mqtt_server *s, struct session *session, struct message *m,
+                                 const struct subscription_options *options);
 
 /* intake.c */
 struct intake_source {
     uint64_t client_hash;
-    uint16_t packet_id; /* 0: QoS 0. */
-    bool duplicate;     /* The DUP flag. */
-    bool was_unacked;   /* That packet id was received before and surely never acknowledged. */
+    uint16_t packet_id;      /* 0: QoS 0. */
+    bool duplicate;          /* The DUP flag. */
+    const struct conn *conn; /* Knows what it never acknowledged; NULL: the server itself. */
 };
 /* Store the points of `p`, the retained state and the receipt. `*number`: the batch to wait for; 0:
  * nothing to wait for. E_BUSY: offer it again. */

@@ -193,19 +193,21 @@ void route_local(struct mqtt_server *s, struct message *m, unsigned kind)
     }
 }
 
-void route_retained(struct mqtt_server *s, struct session *session, struct message *m,
-                    const struct subscription_options *options)
+enum err route_retained(struct mqtt_server *s, struct session *session, struct message *m,
+                        const struct subscription_options *options)
 {
-    /* A reference is small, and all of them are bounded by the limit of retained messages. */
+    /* A reference is small, so all there are may wait beside the session's own queue. */
     const struct session_limits limits = {
-        (uint64_t)s->options->queue_messages_max + s->options->retained_messages_max,
-        s->options->queue_bytes_max + s->options->retained_bytes_max};
+        s->options->queue_messages_max + retained_count(s->retained),
+        s->options->queue_bytes_max + retained_bytes(s->retained)};
     const struct delivery d = {.publication = &m->view,
                                .ids = &options->id,
                                .id_count = options->id != 0,
                                .qos = options->qos < m->view.qos ? options->qos : m->view.qos,
                                .retain = true};
-    if (session_offer(session, m, &d, &limits) != OK) {
+    enum err e = session_offer(session, m, &d, &limits);
+    if (e != OK) {
         metrics_add(d.qos > 0 ? METRIC_DROPPED_QUEUE : METRIC_DROPPED_QOS0, 1);
     }
+    return e;
 }

@@ -327,6 +327,7 @@ def test_members_of_a_share_get_each_message_once_between_them(shared_server, ve
         member.hears_nothing(0.1)
     assert sorted(got, key=int) == [str(i) for i in range(120)]
     members[0].vanish()
+    time.sleep(0.5)
     for i in range(30):
         p.publish(f"job/{version}/x", str(i), 1, i + 1)
     for member in members[1:]:
