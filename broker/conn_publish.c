@@ -147,7 +147,7 @@ static enum err take_publication(struct conn *c, const struct mqtt_publish *p)
                                        .conn = c};
     enum err e = intake_store(s, &publication, &from, &number);
     if (e == E_BUSY) {
-        mqtt_server_set_busy(s);
+        mqtt_turn_set_busy(s);
         return E_BUSY;
     }
     if (e != OK) {

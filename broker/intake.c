@@ -154,7 +154,7 @@ static void put_off(struct mqtt_server *s, struct message *will)
     }
     s->wills = grown;
     s->wills[s->will_count++] = will;
-    mqtt_server_set_busy(s);
+    mqtt_turn_set_busy(s);
 }
 
 void intake_will(struct mqtt_server *s, struct message *will)

@@ -67,8 +67,14 @@ struct mqtt_server {
 void mqtt_server_settle_session(struct mqtt_server *s, struct session *session);
 /* End it now, will included. */
 void mqtt_server_end_session(struct mqtt_server *s, struct session *session);
+
+/* mqtt_turn.c */
+/* Do what is to be done every turn and every second from now on. */
+void mqtt_turn_start(struct mqtt_server *s);
+/* Free closed connections. */
+void mqtt_turn_bury(struct mqtt_server *s);
 /* Stop taking publishes until there is room. */
-void mqtt_server_set_busy(struct mqtt_server *s);
+void mqtt_turn_set_busy(struct mqtt_server *s);
 
 /* route.c */
 /* Give `p` to all who want it: sessions here, other loops, the retained messages. */
