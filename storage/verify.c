@@ -141,7 +141,9 @@ static enum err verify_parts(struct verify *v)
     if (count < 0) {
         return errno == ENOENT ? OK : E_IO;
     }
-    qsort(entries, (size_t)count, sizeof(struct dirent *), by_name);
+    if (count > 0) {
+        qsort(entries, (size_t)count, sizeof(struct dirent *), by_name);
+    }
     for (int i = 0; i < count; i++) {
         e = e == OK ? verify_part(v, entries[i]->d_name) : e;
         free(entries[i]);
