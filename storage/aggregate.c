@@ -95,7 +95,7 @@ static inline void sum_pair(struct lane_sums *s, const double *values)
     s->sum = next;
     s->min = (pair)((less & (mask)value) | (~less & (mask)s->min));
     s->max = (pair)((more & (mask)value) | (~more & (mask)s->max));
-    s->numbers &= value == value;
+    s->numbers &= value == value; /* NOLINT(misc-redundant-expression): NaN is not. */
 }
 
 static void join_lanes(struct aggregate *a, const struct lane_sums *s)
@@ -187,6 +187,7 @@ double aggregate_get(const struct aggregate *a, enum query_aggregate what)
         /* Rounding may leave it below 0; NaN, from infinities, stays. */
         return sqrt((a->deviation < 0 ? 0 : a->deviation) / (double)(a->count - 1));
     case QUERY_AGGREGATES:
+    default:
         break;
     }
     UNREACHABLE();

@@ -41,6 +41,13 @@ static enum err use_column(struct columns *c, unsigned id)
     return OK;
 }
 
+static uint64_t bits_of(double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
 /* Lay `row` over what row `at` holds already. */
 static enum err put_row(struct columns *c, uint32_t at, const struct head_row *row)
 {
@@ -53,7 +60,7 @@ static enum err put_row(struct columns *c, uint32_t at, const struct head_row *r
         }
         uint64_t *word = &c->present[id][at / WORD_BITS];
         if ((*word & bit) != 0) {
-            bool equal = memcmp(&c->values[id][at], value, sizeof *value) == 0;
+            bool equal = bits_of(c->values[id][at]) == bits_of(*value);
             (equal ? c->duplicates : c->overwritten)[at]++;
         }
         *word |= bit;

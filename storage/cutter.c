@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 
-#include "base/check.h"
 #include "storage/columns.h"
 
 enum {
@@ -22,7 +21,11 @@ struct cutter {
     struct columns *columns;
     struct writer best, next; /* Encoded chunks: the best so far, and the one being tried. */
     uint32_t best_rows;       /* 0: none yet. */
-    double row_bytes;         /* What a row of this group took last; 0: unknown. */
+    /* Of the group being cut: */
+    uint32_t group;
+    const struct row_set *rows;
+    size_t at;        /* Row the next chunk starts with. */
+    double row_bytes; /* What a row took last; 0: unknown. */
 };
 
 static enum err init(struct cutter *c)
@@ -86,34 +89,48 @@ static uint32_t clamp(double rows, uint32_t least, uint32_t most)
     return rows <= least ? least : rows >= most ? most : (uint32_t)rows;
 }
 
-/* Find how many of the filled rows fill `page` bytes: regula falsi between a count that fits and
- * one that does not, few steps. `best` then holds that chunk. */
+/* A search for how many rows fill a page: between a count that fits (`best_rows`) and one that does
+ * not. */
+struct search {
+    size_t page;
+    uint32_t rows;     /* To be tried next. */
+    uint32_t too_many; /* Known not to fit. */
+};
+
+/* Try, and narrow the search by regula falsi. E_END: `best` is good. */
+static enum err try_rows(struct cutter *c, struct bytes key, struct search *s)
+{
+    enum err e = encode(c, s->rows, key);
+    if (e != OK && (e != E_LIMIT || s->rows == 1)) {
+        return e;
+    }
+    const double page = (double)s->page;
+    const double size = e == OK ? (double)c->next.size : 2.0 * ENCODED_BYTES_MAX;
+    const double guess = (double)s->rows * (page - WASTE_BYTES_MAX / 4.0) / size;
+    if (size > page && s->rows > 1) {
+        s->too_many = s->rows;
+        s->rows = clamp(guess, c->best_rows + 1, s->rows - 1);
+    } else {
+        keep_next(c, s->rows);
+        if (size + WASTE_BYTES_MAX >= page) {
+            return E_END;
+        }
+        s->rows = clamp(guess, s->rows + 1, s->too_many - 1);
+    }
+    return c->best_rows + 1 >= s->too_many ? E_END : OK;
+}
+
+/* Leave in `best` a chunk of as many of the filled rows as fill `page` bytes, in few steps. */
 static enum err find_cut(struct cutter *c, struct bytes key, size_t page)
 {
     const uint32_t filled = c->columns->rows;
-    uint32_t too_many = filled + 1;
-    uint32_t rows = c->row_bytes > 0 ? clamp((double)page / c->row_bytes, 1, filled)
-                                     : clamp(ROWS_FIRST, 1, filled);
+    double expected = c->row_bytes > 0 ? (double)page / c->row_bytes : ROWS_FIRST;
+    struct search s = {page, clamp(expected, 1, filled), filled + 1};
     c->best_rows = 0;
     for (int tries = 0; tries < TRIES_MAX || c->best_rows == 0; tries++) {
-        enum err e = encode(c, rows, key);
-        if (e != OK && (e != E_LIMIT || rows == 1)) {
-            return e;
-        }
-        double size = e == OK ? (double)c->next.size : 2.0 * ENCODED_BYTES_MAX;
-        double guess = (double)rows * ((double)page - WASTE_BYTES_MAX / 4.0) / size;
-        if (size > (double)page && rows > 1) {
-            too_many = rows;
-            rows = clamp(guess, c->best_rows + 1, rows - 1);
-        } else {
-            keep_next(c, rows);
-            if (size + WASTE_BYTES_MAX >= (double)page || rows + 1 >= too_many) {
-                return OK;
-            }
-            rows = clamp(guess, rows + 1, too_many - 1);
-        }
-        if (c->best_rows + 1 >= too_many) {
-            return OK;
+        enum err e = try_rows(c, key, &s);
+        if (e != OK) {
+            return e == E_END ? OK : e;
         }
     }
     return OK;
@@ -140,37 +157,43 @@ static uint32_t window(const struct cutter *c, size_t page)
     return clamp(2 * expected + ROWS_MIN, ROWS_MIN, CHUNK_ROWS_MAX);
 }
 
-/* Write the chunk that starts at row `*at`, and move on behind it. */
-static enum err write_one(struct cutter *c, uint32_t group, const struct row_set *rows, size_t *at,
-                          const struct cutter_sink *sink, struct cutter_counts *counts)
+/* Leave in `best` the chunk that starts at row `at`. */
+static enum err cut_one(struct cutter *c, struct bytes key)
+{
+    TRY(columns_fill(c->columns, c->rows, c->at, window(c, CHUNK_PAGE_BYTES)));
+    size_t pages = 1 + ((size_t)__builtin_popcountll(c->columns->used) - 1) / COLUMNS_PER_PAGE;
+    TRY(find_cut(c, key, pages * FILE_PAGE_BYTES - (FILE_PAGE_BYTES - CHUNK_PAGE_BYTES)));
+    c->row_bytes = (double)c->best.size / c->best_rows;
+    bool is_rest = c->columns->next[c->best_rows - 1] == c->rows->count;
+    return is_rest ? halve_rest(c, key) : OK;
+}
+
+static enum err write_one(struct cutter *c, const struct cutter_sink *sink,
+                          struct cutter_counts *counts)
 {
     uint8_t raw[16];
     const struct bytes key = {raw, sizeof raw};
     const struct columns *columns = c->columns;
-    TRY(sink->make_key(sink->context, group, row_set_row(rows, *at)->time_ns, raw));
-    size_t pages = 1;
-    TRY(columns_fill(c->columns, rows, *at, window(c, CHUNK_PAGE_BYTES)));
-    pages += ((size_t)__builtin_popcountll(columns->used) - 1) / COLUMNS_PER_PAGE;
-    TRY(find_cut(c, key, pages * FILE_PAGE_BYTES - (FILE_PAGE_BYTES - CHUNK_PAGE_BYTES)));
-    c->row_bytes = (double)c->best.size / c->best_rows;
-    if (columns->next[c->best_rows - 1] == rows->count) {
-        TRY(halve_rest(c, key));
-    }
+    TRY(sink->make_key(sink->context, c->group, row_set_row(c->rows, c->at)->time_ns, raw));
+    TRY(cut_one(c, key));
     TRY(sink->put(sink->context, key, (struct bytes){c->best.at, c->best.size}));
     counts->chunks++;
     counts->chunk_bytes += c->best.size;
     counts->duplicates += columns->duplicates[c->best_rows - 1];
     counts->overwritten += columns->overwritten[c->best_rows - 1];
-    *at = columns->next[c->best_rows - 1];
+    c->at = columns->next[c->best_rows - 1];
     return OK;
 }
 
 enum err cutter_write(struct cutter *c, uint32_t group, const struct row_set *rows,
                       const struct cutter_sink *sink, struct cutter_counts *counts)
 {
+    c->group = group;
+    c->rows = rows;
+    c->at = 0;
     c->row_bytes = 0;
-    for (size_t at = 0; at < rows->count;) {
-        TRY(write_one(c, group, rows, &at, sink, counts));
+    while (c->at < rows->count) {
+        TRY(write_one(c, sink, counts));
     }
     return OK;
 }

@@ -54,6 +54,12 @@ _Static_assert(sizeof(struct table) == 48, "as in the file");
 _Static_assert(sizeof(struct meta) == 136, "as in the file");
 _Static_assert(sizeof(struct node_header) == NODE_HEADER_BYTES, "as in the file");
 
+/* An entry of a tree page, cut out of it. */
+struct node {
+    struct node_header header;
+    struct bytes key, data;
+};
+
 struct check {
     const uint8_t *map;
     size_t file_bytes;
@@ -75,6 +81,7 @@ struct walk {
 };
 
 static void walk_table(struct check *c, const struct table *t, bool is_free_list, bool is_main);
+static void walk_page(struct walk *w, uint64_t number, unsigned depth);
 
 static void fault(struct check *c, uint64_t page, const char *what)
 {
@@ -118,30 +125,29 @@ static int compare(const struct walk *w, struct bytes a, struct bytes b)
     return order != 0 ? order : (a.size > b.size) - (a.size < b.size);
 }
 
-/* Node `index` of a page with `count` nodes, cut out of it. False: it reaches outside. */
-static bool take_node(const struct check *c, const uint8_t *page, const struct page_header *header,
-                      unsigned index, struct node_header *node, struct bytes *key,
-                      struct bytes *data)
+/* Node `index` of a page. False: it reaches outside. */
+static bool take_node(const struct check *c, const uint8_t *page, unsigned index, struct node *out)
 {
+    struct page_header header;
     uint16_t at;
+    memcpy(&header, page, sizeof header);
     memcpy(&at, page + PAGE_HEADER_BYTES + 2 * (size_t)index, sizeof at);
-    if (at < header->upper || at % 2 != 0 || at + (uint64_t)NODE_HEADER_BYTES > c->page_bytes) {
+    if (at < header.upper || at % 2 != 0 || at + (uint64_t)NODE_HEADER_BYTES > c->page_bytes) {
         return false;
     }
-    memcpy(node, page + at, sizeof *node);
-    size_t left = c->page_bytes - at - NODE_HEADER_BYTES;
-    size_t data_bytes = node->low | (size_t)node->high << 16;
-    if (header->flags == PAGE_BRANCH) {
+    memcpy(&out->header, page + at, sizeof out->header);
+    size_t left = c->page_bytes - at - NODE_HEADER_BYTES, key_bytes = out->header.key_bytes;
+    size_t data_bytes = out->header.low | (size_t)out->header.high << 16;
+    if (header.flags == PAGE_BRANCH) {
         data_bytes = 0;
-    } else if ((node->flags & NODE_BIG) != 0) {
+    } else if ((out->header.flags & NODE_BIG) != 0) {
         data_bytes = sizeof(uint64_t);
     }
-    if (node->key_bytes > KEY_BYTES_MAX || node->key_bytes > left ||
-        data_bytes > left - node->key_bytes) {
+    if (key_bytes > KEY_BYTES_MAX || key_bytes > left || data_bytes > left - key_bytes) {
         return false;
     }
-    *key = (struct bytes){page + at + NODE_HEADER_BYTES, node->key_bytes};
-    *data = (struct bytes){key->at + key->size, data_bytes};
+    out->key = (struct bytes){page + at + NODE_HEADER_BYTES, key_bytes};
+    out->data = (struct bytes){out->key.at + key_bytes, data_bytes};
     return true;
 }
 
@@ -157,15 +163,14 @@ static int count_nodes(struct check *c, uint64_t number, const struct page_heade
 }
 
 /* A value with pages of its own. */
-static void check_overflow(struct walk *w, uint64_t from, const struct node_header *node,
-                           struct bytes *data)
+static void check_overflow(struct walk *w, uint64_t from, struct node *node)
 {
     struct check *c = w->check;
     struct page_header header;
-    uint64_t number, size = node->low | (uint64_t)node->high << 16;
-    memcpy(&number, data->at, sizeof number);
+    uint64_t number, size = node->header.low | (uint64_t)node->header.high << 16;
+    memcpy(&number, node->data.at, sizeof number);
     const uint8_t *page = take_page(c, number, PAGE_OVERFLOW, &header);
-    *data = (struct bytes){NULL, 0};
+    node->data = (struct bytes){NULL, 0};
     if (page == NULL) {
         return;
     }
@@ -182,7 +187,7 @@ static void check_overflow(struct walk *w, uint64_t from, const struct node_head
         }
     }
     w->overflow_pages += pages;
-    *data = (struct bytes){page + PAGE_HEADER_BYTES, size};
+    node->data = (struct bytes){page + PAGE_HEADER_BYTES, size};
 }
 
 /* A value of the free list: a count and so many pages, which nobody uses. */
@@ -208,81 +213,82 @@ static void check_free(struct check *c, uint64_t from, struct bytes data)
     }
 }
 
-static void check_leaf_node(struct walk *w, uint64_t number, const struct node_header *node,
-                            struct bytes key, struct bytes data)
+static void check_order(struct walk *w, uint64_t number, struct bytes key)
 {
-    struct check *c = w->check;
-    struct table table;
     if (key.size == 0 || (w->last_key.at != NULL && compare(w, w->last_key, key) >= 0) ||
         (w->least_key.at != NULL && compare(w, w->least_key, key) > 0)) {
-        fault(c, number, "keys do not ascend");
+        fault(w->check, number, "keys do not ascend");
     }
     w->last_key = key;
     w->least_key = (struct bytes){NULL, 0};
-    w->entries++;
-    if ((node->flags & NODE_BIG) != 0) {
-        check_overflow(w, number, node, &data);
-    }
-    if (w->is_free_list && data.at != NULL) {
-        check_free(c, number, data);
-    }
-    if ((node->flags & ~(unsigned)(NODE_BIG | NODE_TABLE)) != 0 ||
-        ((node->flags & NODE_TABLE) != 0) != w->is_main) {
-        fault(c, number, "an entry is of the wrong kind");
-    } else if (w->is_main && data.size != sizeof table) {
-        fault(c, number, "a table's record is cut");
-    } else if (w->is_main) {
-        memcpy(&table, data.at, sizeof table);
-        walk_table(c, &table, false, false);
-    }
 }
 
-static void check_leaf(struct walk *w, uint64_t number, const uint8_t *page,
-                       const struct page_header *header)
+/* NOLINTNEXTLINE(misc-no-recursion): main holds tables, tables hold none. */
+static void check_table(struct walk *w, uint64_t number, struct bytes data)
 {
-    struct node_header node;
-    struct bytes key, data;
-    int count = count_nodes(w->check, number, header);
-    w->leaf_pages++;
-    for (int i = 0; i < count; i++) {
-        if (!take_node(w->check, page, header, (unsigned)i, &node, &key, &data)) {
-            fault(w->check, number, "an entry reaches outside of its page");
-            return;
-        }
-        check_leaf_node(w, number, &node, key, data);
+    struct table table;
+    if (data.size != sizeof table) {
+        fault(w->check, number, "a table's record is cut");
+        return;
+    }
+    memcpy(&table, data.at, sizeof table);
+    walk_table(w->check, &table, false, false);
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): as check_table(). */
+static void check_entry(struct walk *w, uint64_t number, struct node *node)
+{
+    const unsigned flags = node->header.flags, known = NODE_BIG | NODE_TABLE;
+    check_order(w, number, node->key);
+    w->entries++;
+    if ((flags & NODE_BIG) != 0) {
+        check_overflow(w, number, node);
+    }
+    if (w->is_free_list && node->data.at != NULL) {
+        check_free(w->check, number, node->data);
+    }
+    if ((flags & ~known) != 0 || ((flags & NODE_TABLE) != 0) != w->is_main) {
+        fault(w->check, number, "an entry is of the wrong kind");
+    } else if (w->is_main) {
+        check_table(w, number, node->data);
     }
 }
 
-/* Depth is bounded by the table's own, which is at most DEPTH_MAX. */
-/* NOLINTNEXTLINE(misc-no-recursion) */
+/* The subtree left of a branch's entry has smaller keys, the one below it none smaller. The first
+ * entry of a page has no key that counts. NOLINTNEXTLINE(misc-no-recursion): depth is bounded. */
+static void check_branch(struct walk *w, uint64_t number, const struct node *node, bool is_first,
+                         unsigned depth)
+{
+    const struct node_header *h = &node->header;
+    if (!is_first && w->last_key.at != NULL && compare(w, w->last_key, node->key) >= 0) {
+        fault(w->check, number, "keys do not ascend");
+    }
+    w->least_key = is_first ? w->least_key : node->key;
+    walk_page(w, h->low | (uint64_t)h->high << 16 | (uint64_t)h->flags << 32, depth - 1);
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): depth is the table's own, at most DEPTH_MAX. */
 static void walk_page(struct walk *w, uint64_t number, unsigned depth)
 {
     struct check *c = w->check;
     struct page_header header;
-    struct node_header node;
-    struct bytes key, data;
+    struct node node;
     const uint8_t *page = take_page(c, number, depth > 1 ? PAGE_BRANCH : PAGE_LEAF, &header);
     if (page == NULL) {
         return;
     }
-    if (depth <= 1) {
-        check_leaf(w, number, page, &header);
-        return;
-    }
-    w->branch_pages++;
+    *(depth > 1 ? &w->branch_pages : &w->leaf_pages) += 1;
     int count = count_nodes(c, number, &header);
     for (int i = 0; i < count; i++) {
-        if (!take_node(c, page, &header, (unsigned)i, &node, &key, &data)) {
+        if (!take_node(c, page, (unsigned)i, &node)) {
             fault(c, number, "an entry reaches outside of its page");
             return;
         }
-        /* The first entry of a page has no key that counts; the others divide what is left and
-         * right of them. */
-        if (i > 0 && w->last_key.at != NULL && compare(w, w->last_key, key) >= 0) {
-            fault(c, number, "keys do not ascend");
+        if (depth > 1) {
+            check_branch(w, number, &node, i == 0, depth);
+        } else {
+            check_entry(w, number, &node);
         }
-        w->least_key = i > 0 ? key : w->least_key;
-        walk_page(w, node.low | (uint64_t)node.high << 16 | (uint64_t)node.flags << 32, depth - 1);
     }
 }
 

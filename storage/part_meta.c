@@ -1,6 +1,5 @@
 #include "storage/part_meta.h"
 
-#include "base/check.h"
 #include "base/hash.h"
 
 static const uint8_t magic[4] = {'H', 'J', 'P', 'T'};
@@ -38,56 +37,46 @@ enum err part_key_read(struct bytes key, struct part_key *out)
     return OK;
 }
 
-static enum err write_meta(const struct part_meta *meta, struct writer *w)
+/* As it lies in the file. */
+struct record {
+    uint8_t magic[4];
+    uint16_t version, zero;
+    int64_t start_ns, end_ns;
+    uint32_t flushes, zero2;
+    uint64_t applied, checksum;
+};
+_Static_assert(sizeof(struct record) == PART_META_BYTES, "no holes");
+
+static uint64_t checksum_of(const struct record *r)
 {
-    TRY(writer_put(w, magic, sizeof magic));
-    TRY(writer_put_le16(w, PART_VERSION));
-    TRY(writer_put_le16(w, 0));
-    TRY(writer_put_le64(w, (uint64_t)meta->period.start_ns));
-    TRY(writer_put_le64(w, (uint64_t)meta->period.end_ns));
-    TRY(writer_put_le32(w, meta->flushes));
-    TRY(writer_put_le32(w, 0));
-    TRY(writer_put_le64(w, meta->applied));
-    return writer_put_le64(w, hash_bytes((struct bytes){w->at, w->size}));
+    return hash_bytes((struct bytes){(const uint8_t *)r, offsetof(struct record, checksum)});
 }
 
 void part_meta_write(const struct part_meta *meta, uint8_t to[PART_META_BYTES])
 {
-    struct writer w = {.at = to, .limit = PART_META_BYTES};
-    CHECK(write_meta(meta, &w) == OK && w.size == PART_META_BYTES);
-}
-
-static enum err read_meta(struct bytes in, struct part_meta *out, uint16_t *version)
-{
-    struct bytes raw;
-    uint16_t zero16;
-    uint32_t zero32;
-    uint64_t start, end, checksum;
-    const struct bytes summed = {in.at, PART_META_BYTES - sizeof checksum};
-    TRY(bytes_take(&in, sizeof magic, &raw));
-    TRY(bytes_take_le16(&in, version));
-    TRY(bytes_take_le16(&in, &zero16));
-    TRY(bytes_take_le64(&in, &start));
-    TRY(bytes_take_le64(&in, &end));
-    TRY(bytes_take_le32(&in, &out->flushes));
-    TRY(bytes_take_le32(&in, &zero32));
-    TRY(bytes_take_le64(&in, &out->applied));
-    TRY(bytes_take_le64(&in, &checksum));
-    out->period = (struct part_period){(int64_t)start, (int64_t)end};
-    return memcmp(raw.at, magic, sizeof magic) == 0 && hash_bytes(summed) == checksum ? OK
-                                                                                      : E_CORRUPT;
+    struct record r = {.version = PART_VERSION,
+                       .start_ns = meta->period.start_ns,
+                       .end_ns = meta->period.end_ns,
+                       .flushes = meta->flushes,
+                       .applied = meta->applied};
+    memcpy(r.magic, magic, sizeof magic);
+    r.checksum = checksum_of(&r);
+    memcpy(to, &r, sizeof r);
 }
 
 enum err part_meta_read(struct bytes in, struct part_meta *out)
 {
-    struct part_meta meta;
-    uint16_t version;
-    if (in.size != PART_META_BYTES || read_meta(in, &meta, &version) != OK) {
+    struct record r;
+    if (in.size != sizeof r) {
         return E_CORRUPT;
     }
-    if (version != PART_VERSION) {
+    memcpy(&r, in.at, sizeof r);
+    if (memcmp(r.magic, magic, sizeof magic) != 0 || r.checksum != checksum_of(&r)) {
+        return E_CORRUPT;
+    }
+    if (r.version != PART_VERSION) {
         return E_VERSION;
     }
-    *out = meta;
+    *out = (struct part_meta){{r.start_ns, r.end_ns}, r.flushes, r.applied};
     return OK;
 }

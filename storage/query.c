@@ -248,6 +248,22 @@ static void give_buckets(struct query *q, struct query_block *out)
     q->rows = 0;
 }
 
+/* The scan of a series is at its end. True: there is a block to give. */
+static bool end_series(struct query *q, struct query_block *out)
+{
+    if (q->rows == QUERY_BLOCK_ROWS_MAX) {
+        give_buckets(q, out); /* No room for the last bucket: come back for it. */
+        return true;
+    }
+    close_bucket(q);
+    bool has_rows = q->rows > 0;
+    if (has_rows) {
+        give_buckets(q, out);
+    }
+    next_series(q);
+    return has_rows;
+}
+
 static enum err step_buckets(struct query *q, struct query_block *out)
 {
     size_t budget = STEP_POINTS;
@@ -260,21 +276,10 @@ static enum err step_buckets(struct query *q, struct query_block *out)
             return E_MORE;
         }
         enum err e = next_piece(q, &budget);
-        if (e == E_END) {
-            if (q->rows == QUERY_BLOCK_ROWS_MAX) {
-                give_buckets(q, out); /* Come back for the last bucket. */
-                return OK;
-            }
-            close_bucket(q);
-            bool has_rows = q->rows > 0;
-            if (has_rows) {
-                give_buckets(q, out);
-            }
-            next_series(q);
-            if (has_rows) {
-                return OK;
-            }
-        } else if (e != OK) {
+        if (e == E_END && end_series(q, out)) {
+            return OK;
+        }
+        if (e != OK && e != E_END) {
             return e;
         }
     }

@@ -17,7 +17,7 @@ struct scan {
     struct chunk_scratch *scratch;
     struct chunk_list list;
     struct points points;
-    const struct chunk_entry **chosen; /* Entries of the list to decode now. */
+    struct part_key *chosen; /* Of the chunks to decode now. */
     size_t chosen_count, chosen_limit;
     int64_t times[CHUNK_ROWS_MAX]; /* All times of a chunk. */
 };
@@ -154,11 +154,10 @@ static enum err add_chunks(struct scan *s, struct part *part)
     enum err e = OK;
     TRY(part_cursor_open(part, s->series.group, &cursor));
     for (size_t i = 0; i < s->chosen_count && e == OK; i++) {
-        const struct chunk_entry *entry = s->chosen[i];
         uint8_t raw[PART_KEY_BYTES];
         const struct bytes key = {raw, sizeof raw};
         struct bytes value;
-        part_key_write((struct part_key){entry->flush, s->series.group, entry->first_ns}, raw);
+        part_key_write(s->chosen[i], raw);
         e = part_cursor_get(cursor, key, &value);
         if (e == OK) {
             e = decode(s, key, value);
@@ -172,13 +171,13 @@ static enum err add_chunks(struct scan *s, struct part *part)
     return e;
 }
 
-static int compare_flush(const void *a, const void *b)
+static int by_key(const void *a, const void *b)
 {
-    const struct chunk_entry *const *x = a, *const *y = b;
-    if ((*x)->flush != (*y)->flush) {
-        return (*x)->flush < (*y)->flush ? -1 : 1;
+    const struct part_key *x = a, *y = b;
+    if (x->flush != y->flush) {
+        return x->flush < y->flush ? -1 : 1;
     }
-    return ((*x)->first_ns > (*y)->first_ns) - ((*x)->first_ns < (*y)->first_ns);
+    return (x->first_ns > y->first_ns) - (x->first_ns < y->first_ns);
 }
 
 /* Whether the statistics of `e` may stand for all points of the series in its span. */
@@ -194,14 +193,14 @@ static enum err choose(struct scan *s, const struct chunk_entry *e)
 {
     if (s->chosen_count == s->chosen_limit) {
         size_t limit = s->chosen_limit == 0 ? 64 : s->chosen_limit * 2;
-        const struct chunk_entry **chosen = realloc(s->chosen, limit * sizeof *chosen);
+        struct part_key *chosen = realloc(s->chosen, limit * sizeof *chosen);
         if (chosen == NULL) {
             return E_NO_MEMORY;
         }
         s->chosen = chosen;
         s->chosen_limit = limit;
     }
-    s->chosen[s->chosen_count++] = e;
+    s->chosen[s->chosen_count++] = (struct part_key){e->flush, s->series.group, e->first_ns};
     return OK;
 }
 
@@ -237,7 +236,7 @@ static enum err choose_chunks(struct scan *s, const struct view *view,
         TRY(choose(s, e));
     }
     if (overlapped) {
-        qsort(s->chosen, s->chosen_count, sizeof s->chosen[0], compare_flush);
+        qsort(s->chosen, s->chosen_count, sizeof s->chosen[0], by_key);
     }
     return OK;
 }

@@ -89,10 +89,23 @@ struct model_bucket {
     double min, max, first, last, stddev;
 };
 
+static inline double model_stddev(const struct model *m, size_t from, size_t to, long double mean)
+{
+    long double squares = 0;
+    size_t count = 0;
+    for (size_t i = from; i < to; i++) {
+        if (!isnan(m->points[i].value)) {
+            long double apart = m->points[i].value - mean;
+            squares += apart * apart;
+            count++;
+        }
+    }
+    return count > 1 ? (double)sqrtl(squares / (long double)(count - 1)) : 0;
+}
+
 static inline struct model_bucket model_sum(const struct model *m, size_t from, size_t to)
 {
     struct model_bucket b = {0};
-    long double squares = 0;
     for (size_t i = from; i < to; i++) {
         double v = m->points[i].value;
         if (isnan(v)) {
@@ -106,13 +119,7 @@ static inline struct model_bucket model_sum(const struct model *m, size_t from, 
         b.sum += v;
         b.magnitude += v < 0 ? -v : v;
     }
-    for (size_t i = from; i < to && b.count > 1; i++) {
-        if (!isnan(m->points[i].value)) {
-            long double apart = m->points[i].value - b.sum / (long double)b.count;
-            squares += apart * apart;
-        }
-    }
-    b.stddev = b.count > 1 ? (double)sqrtl(squares / (long double)(b.count - 1)) : 0;
+    b.stddev = model_stddev(m, from, to, b.count > 0 ? b.sum / (long double)b.count : 0);
     return b;
 }
 
