@@ -353,7 +353,7 @@ static void check_map(struct check *c)
     walk_table(c, &meta.free, true, false);
 }
 
-/* The file is mapped; find its page size, and check. */
+/* Find the page size, and check. */
 static enum err check_file(struct check *c)
 {
     enum { SLACK_PAGES = 64 /* Allocated and freed in one transaction: never written. */ };
@@ -379,28 +379,39 @@ static enum err check_file(struct check *c)
     return c->faults > 0 ? E_CORRUPT : OK;
 }
 
+enum err kv_check_bytes(struct bytes file, kv_check_report *report, void *context)
+{
+    struct check c = {
+        .map = file.at, .file_bytes = file.size, .report = report, .context = context};
+    return check_file(&c);
+}
+
+static enum err check_open_file(int fd, kv_check_report *report, void *context)
+{
+    struct stat file;
+    if (fstat(fd, &file) != 0) {
+        return E_IO;
+    }
+    const size_t size = (size_t)file.st_size;
+    if (size == 0) {
+        return kv_check_bytes((struct bytes){NULL, 0}, report, context);
+    }
+    void *map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+    if (map == MAP_FAILED) {
+        return E_NO_MEMORY;
+    }
+    enum err e = kv_check_bytes((struct bytes){map, size}, report, context);
+    (void)munmap(map, size);
+    return e;
+}
+
 enum err kv_check(const char *path, kv_check_report *report, void *context)
 {
-    struct check c = {.report = report, .context = context};
-    struct stat file;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         return errno == ENOENT ? E_NOT_FOUND : E_IO;
     }
-    if (fstat(fd, &file) != 0) {
-        (void)close(fd);
-        return E_IO;
-    }
-    c.file_bytes = (size_t)file.st_size;
-    void *map = c.file_bytes > 0 ? mmap(NULL, c.file_bytes, PROT_READ, MAP_SHARED, fd, 0) : NULL;
+    enum err e = check_open_file(fd, report, context);
     (void)close(fd);
-    if (map == MAP_FAILED) {
-        return E_NO_MEMORY;
-    }
-    c.map = map;
-    enum err e = check_file(&c);
-    if (map != NULL) {
-        (void)munmap(map, c.file_bytes);
-    }
     return e;
 }

@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-#include "base/err.h"
+#include "base/bytes.h"
 
 /* One fault: `page` is its number in the file. */
 typedef void kv_check_report(void *context, uint64_t page, const char *what);
@@ -18,5 +18,8 @@ typedef void kv_check_report(void *context, uint64_t page, const char *what);
 /* OK: LMDB may open the file and read all of it. E_CORRUPT: faults were reported. E_NOT_FOUND: no
  * file. E_IO, E_NO_MEMORY. Nobody may write to the file meanwhile. */
 MUST_USE enum err kv_check(const char *path, kv_check_report *report, void *context);
+
+/* The same for a file's bytes. Safe on any. */
+MUST_USE enum err kv_check_bytes(struct bytes file, kv_check_report *report, void *context);
 
 #endif /* STORAGE_KV_CHECK_H */
