@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -122,9 +123,10 @@ static enum err check_size(struct kv *kv)
     return ftruncate(fd, (off_t)(need * pages.ms_psize)) == 0 ? OK : translate(errno);
 }
 
-static enum err open_env(struct kv *kv, const char *path, const struct kv_options *options)
+static enum err open_env(struct kv *kv, const char *path, const struct kv_options *options,
+                         unsigned flags)
 {
-    unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | MDB_NORDAHEAD;
+    flags |= MDB_NOSUBDIR | MDB_NOTLS | MDB_NORDAHEAD;
     if (options->read_only) {
         flags |= MDB_RDONLY | MDB_NOLOCK;
     }
@@ -135,12 +137,9 @@ static enum err open_env(struct kv *kv, const char *path, const struct kv_option
     return check_size(kv);
 }
 
-enum err kv_open(const char *path, const struct kv_options *options, struct kv **out)
+static enum err open_kv(const char *path, const struct kv_options *options, unsigned flags,
+                        struct kv **out)
 {
-    bool is_new = access(path, F_OK) != 0;
-    if (is_new && options->read_only) {
-        return E_NOT_FOUND;
-    }
     struct kv *kv = calloc(1, sizeof *kv);
     if (kv == NULL) {
         return E_NO_MEMORY;
@@ -151,16 +150,58 @@ enum err kv_open(const char *path, const struct kv_options *options, struct kv *
         free(kv);
         return e;
     }
-    e = open_env(kv, path, options);
-    if (e == OK && is_new) {
-        e = sync_parent(path);
-    }
+    e = open_env(kv, path, options, flags);
     if (e != OK) {
         kv_close(kv);
         return e == E_NOT_FOUND ? E_IO : e; /* The directory is missing. */
     }
     *out = kv;
     return OK;
+}
+
+/* The first pages of a file, on the disk before the file has its name. */
+static enum err write_new(const char *path, const struct kv_options *options)
+{
+    struct kv *kv;
+    if (unlink(path) != 0 && errno != ENOENT) {
+        return E_IO;
+    }
+    TRY(open_kv(path, options, MDB_NOLOCK, &kv));
+    enum err e = translate(mdb_env_sync(kv->env, 1));
+    kv_close(kv);
+    return e;
+}
+
+/* A power cut leaves no file or one that opens. */
+static enum err make_file(const char *path, const struct kv_options *options)
+{
+    char *fresh;
+    if (asprintf(&fresh, "%s.new", path) < 0) {
+        return E_NO_MEMORY;
+    }
+    enum err e = write_new(fresh, options);
+    if (e == OK && rename(fresh, path) != 0) {
+        e = translate(errno);
+    }
+    free(fresh);
+    if (e == OK) {
+        e = sync_parent(path);
+        if (e != OK) {
+            (void)unlink(path); /* Whoever finds it would take its name for certain. */
+        }
+    }
+    return e;
+}
+
+enum err kv_open(const char *path, const struct kv_options *options, struct kv **out)
+{
+    if (access(path, F_OK) != 0) {
+        if (options->read_only) {
+            return E_NOT_FOUND;
+        }
+        TRY(make_file(path, options));
+    }
+    return open_kv(path, options, 0, out);
 }
 
 void kv_close(struct kv *kv)

@@ -64,14 +64,18 @@ class Raw:
 class Publisher(threading.Thread):
     """Publishes 1, 2, 3 ... with a window; resends what is not acknowledged after each crash."""
 
-    def __init__(self, server, index):
+    def __init__(self, server, index, window=WINDOW, step_ms=10, pause=0):
         super().__init__(daemon=True)
         self.server, self.index = server, index
+        self.window, self.step_ms, self.pause = window, step_ms, pause
         self.topic = f"crash/{index}".encode()
         self.next, self.acked, self.open, self.stopping = 1, set(), {}, False
 
+    def time_ms(self, number):
+        return 1_700_000_000_000 + number * self.step_ms
+
     def payload(self, number):
-        return b'{"ts":%d,"v":%d}' % (1_700_000_000_000 + number * 10, number)
+        return b'{"ts":%d,"v":%d}' % (self.time_ms(number), number)
 
     def run(self):
         while not self.stopping:
@@ -87,7 +91,7 @@ class Publisher(threading.Thread):
             raw.socket.sendall(publish_packet(self.topic, packet_id, self.payload(number), dup=True))
         while not (self.stopping and not self.open):
             batch = b""
-            while len(self.open) < WINDOW and not self.stopping:
+            while len(self.open) < self.window and not self.stopping:
                 packet_id = self.next % 60000 + 1
                 self.open[packet_id] = self.next
                 batch += publish_packet(self.topic, packet_id, self.payload(self.next))
@@ -95,18 +99,20 @@ class Publisher(threading.Thread):
             raw.socket.sendall(batch)
             for packet_id in raw.pubacks():
                 self.acked.add(self.open.pop(packet_id))
+            time.sleep(self.pause)
         raw.close()
 
 
 def verify(server, publishers):
     lost = duplicates = wrong = 0
+    acked = [p.acked.copy() for p in publishers]  # Before looking: they may still be at work.
     found = server.points("crash/+")
-    for p in publishers:
+    for p, promised in zip(publishers, acked):
         points = found.get(p.topic.decode(), [])
         numbers = [int(v) for _, v in points]
-        lost += len(p.acked - set(numbers))
+        lost += len(promised - set(numbers))
         duplicates += len(numbers) - len(set(numbers))
-        wrong += sum(t != (1_700_000_000_000 + n * 10) * 1_000_000 for (t, _), n in zip(points, numbers))
+        wrong += sum(t != p.time_ms(n) * 1_000_000 for (t, _), n in zip(points, numbers))
     return lost, duplicates, wrong
 
 

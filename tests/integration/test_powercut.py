@@ -1,0 +1,14 @@
+"""The power goes at random calls to the disk: nothing acknowledged is lost, and hejnald starts (P1, P2)."""
+
+import os
+
+import pytest
+
+import powercut
+
+pytestmark = pytest.mark.skipif(not powercut.SHIM.exists(), reason="built with sanitizers")
+CUTS = int(os.environ.get("HEJNAL_CUTS", "20"))
+
+
+def test_numbered_values_survive_power_cuts():
+    powercut.numbered(cuts=CUTS, seed=1)
