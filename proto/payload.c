@@ -11,6 +11,7 @@ _Static_assert((int)PAYLOAD_DEPTH_MAX == (int)JSON_DEPTH_MAX, "the reason's sent
  * as well be a temperature. */
 enum { TIME_KEYS = 4, STRICT_TIME_KEYS = 2 };
 static const char *const time_keys[TIME_KEYS] = {"time", "timestamp", "ts", "t"};
+static const uint8_t time_key_bytes[TIME_KEYS] = {4, 9, 2, 1};
 
 /* Up to here repeated names are found by comparing, beyond by a hash table of four times as many
  * slots as points. */
@@ -182,7 +183,8 @@ static unsigned time_key_of(struct bytes name)
     if (name.size == 0 || name.at[0] != 't') {
         return TIME_KEYS;
     }
-    while (key < TIME_KEYS && !bytes_equal(name, bytes_of(time_keys[key]))) {
+    while (key < TIME_KEYS &&
+           (name.size != time_key_bytes[key] || memcmp(name.at, time_keys[key], name.size) != 0)) {
         key++;
     }
     return key;
@@ -191,6 +193,13 @@ static unsigned time_key_of(struct bytes name)
 static enum verdict judge(enum err error)
 {
     return error == OK ? IS_TIME : error == E_LIMIT ? OUT_OF_RANGE : NO_TIME;
+}
+
+/* What a number says about time; its text is read again only where the number has lost digits. */
+static enum verdict judge_number(const struct json_item *item, int64_t *time_ns)
+{
+    return judge(item->number.scale == NUMBER_RAW ? timestamp_read_unix(item->text, time_ns)
+                                                  : timestamp_read_number(&item->number, time_ns));
 }
 
 /* What a string says about time: RFC 3339, or a unix time. */
@@ -228,7 +237,7 @@ static void note_member(struct walk *w, const struct json_item *item, struct byt
     }
     if (item->kind == JSON_NUMBER) {
         w->times_seen |= 1U << key;
-        w->times[key].verdict = judge(timestamp_read_unix(item->text, &w->times[key].time_ns));
+        w->times[key].verdict = judge_number(item, &w->times[key].time_ns);
     } else if (item->kind == JSON_STRING) {
         w->times_seen |= 1U << key;
         w->times[key].verdict =

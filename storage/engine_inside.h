@@ -65,11 +65,12 @@ struct engine {
     struct batch *scratch; /* Definitions of new series; receipts when they are kept. */
 
     /* The store thread's. */
-    uint64_t applied;     /* Position of the last record in the head. */
-    uint64_t *defined;    /* Per group, bit c: column c is defined in journal or catalogue. */
-    uint32_t defined_end; /* Groups it has room for. */
-    bool is_broken;       /* After E_IO the journal must be opened again. */
-    bool missed_rows;     /* Durable rows could not be shown: memory was out. No checkpoint then. */
+    uint64_t applied;       /* Position of the last record in the head. */
+    uint64_t *defined;      /* Per group, bit c: column c is defined in journal or catalogue. */
+    uint32_t defined_end;   /* Groups it has room for. */
+    uint32_t defined_count; /* Bits set: when all series are, no batch brings a new one. */
+    bool is_broken;         /* After E_IO the journal must be opened again. */
+    bool missed_rows; /* Durable rows could not be shown: memory was out. No checkpoint then. */
 
     struct lock view_lock; /* Guards the pointer, for the moment of taking a reference. */
     struct engine_view *view;

@@ -22,6 +22,7 @@ enum err engine_mark_defined(struct engine *e, uint32_t group, uint64_t columns)
         e->defined = grown;
         e->defined_end = end;
     }
+    e->defined_count += (uint32_t)__builtin_popcountll(columns & ~e->defined[group]);
     e->defined[group] |= columns;
     return OK;
 }

@@ -64,6 +64,9 @@ static enum err define_series(struct engine *e, const struct batch *b)
     struct batch_reader reader;
     struct batch_entry entry;
     enum err result;
+    if (e->defined_count == catalogue_series_count(e->catalogue)) {
+        return OK; /* The usual case spares reading the batch. */
+    }
     batch_reader_init(&reader, entries_of(b));
     while ((result = batch_reader_next(&reader, &entry)) == OK) {
         if (entry.kind == BATCH_ROW) {
@@ -146,7 +149,9 @@ static void undo_definitions(struct engine *e, struct batch *const *batches, uns
         batch_reader_init(&reader, entries_of(batches[i]));
         while (batch_reader_next(&reader, &entry) == OK) {
             if (entry.kind == BATCH_ROW && entry.row.group < e->defined_end) {
-                e->defined[entry.row.group] &= ~entry.row.columns;
+                uint64_t *defined = &e->defined[entry.row.group];
+                e->defined_count -= (uint32_t)__builtin_popcountll(*defined & entry.row.columns);
+                *defined &= ~entry.row.columns;
             }
         }
     }
