@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/timestamp.h"
+#include "base/topic.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/device.h"
@@ -92,5 +93,9 @@ int cmd_pub(int argc, char **argv)
         return e == E_END ? EXIT_DONE : EXIT_USAGE;
     }
     p.topic = o.positional[0];
+    if (!topic_is_name(bytes_of(p.topic))) {
+        return command_fail(EXIT_USAGE, "pub",
+                            "bad topic '%s'; a topic to publish on has no + or #", p.topic);
+    }
     return run(&p, o.positional[1]);
 }

@@ -2,6 +2,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+#include "base/topic.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/device.h"
@@ -82,6 +83,13 @@ int cmd_sub(int argc, char **argv)
     enum err e = arguments_read(&o, argc, argv);
     if (e != OK) {
         return e == E_END ? EXIT_DONE : EXIT_USAGE;
+    }
+    for (unsigned i = 0; i < o.positional_count; i++) {
+        if (!topic_is_filter(bytes_of(o.positional[i]))) {
+            return command_fail(EXIT_USAGE, "sub",
+                                "bad filter '%s'; + fills a level, # is alone and last",
+                                o.positional[i]);
+        }
     }
     struct sigaction action = {.sa_handler = on_signal};
     (void)sigaction(SIGINT, &action, NULL);

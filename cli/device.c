@@ -39,6 +39,7 @@ struct device {
     int answer;  /* Of the last connect or subscribe: 0, or Paho's code. */
     uint64_t head, tail;
     uint64_t acked, refused;
+    int64_t progress_ms; /* When a message was acknowledged last, or the first connect began. */
     struct slot *slots;
     struct filter filters[FILTERS_MAX];
     unsigned filter_count;
@@ -123,6 +124,7 @@ static void slot_end(struct slot *slot, enum slot_state state)
     if (slot->state == SLOT_SENT) {
         slot->state = state;
         d->acked += state == SLOT_ACKED;
+        d->progress_ms = clock_now_ms();
         d->refused += state == SLOT_REFUSED;
         signal_wake(&d->changed);
     }
@@ -305,6 +307,20 @@ static void reap(struct device *d)
     }
 }
 
+/* Connect again, unless reconnecting brings nothing any more: a broker that closes the connection
+ * over and over for what we send would be asked for ever. */
+static enum err reconnect(struct device *d)
+{
+    lock_take(&d->lock);
+    int64_t idle_ms = clock_now_ms() - d->progress_ms;
+    lock_drop(&d->lock);
+    if (idle_ms > d->options.patience_ms + CONNECT_TIMEOUT_S * 1000) {
+        note_failure(0, "the broker closes the connection without acknowledging");
+        return E_IO;
+    }
+    return connect_patiently(d);
+}
+
 /* Until at most `open_max` messages wait for their acknowledgement. */
 static enum err await_room(struct device *d, uint64_t open_max)
 {
@@ -324,7 +340,7 @@ static enum err await_room(struct device *d, uint64_t open_max)
         if (has_room) {
             return OK;
         }
-        TRY(connect_patiently(d));
+        TRY(reconnect(d));
     }
 }
 
@@ -386,6 +402,7 @@ enum err device_start(const struct device_options *options, struct device **out)
         device_free(d);
         return e;
     }
+    d->progress_ms = clock_now_ms();
     d->started = connect_start(d);
     *out = d;
     return OK;

@@ -116,8 +116,8 @@ static inline struct model_bucket model_sum(const struct model *m, size_t from, 
         b.max = b.count == 0 || v > b.max ? v : b.max;
         b.last = v;
         b.count++;
-        b.sum += v;
-        b.magnitude += v < 0 ? -v : v;
+        b.sum += (long double)v;
+        b.magnitude += (long double)(v < 0 ? -v : v);
     }
     b.stddev = model_stddev(m, from, to, b.count > 0 ? b.sum / (long double)b.count : 0);
     return b;
