@@ -73,9 +73,19 @@ static enum err load_catalogue(struct engine *e)
     return engine_mark_catalogue(e);
 }
 
+/* Flushes beyond the first record kept may be of a process that was killed inside a commit. */
+static enum err find_first_kept(struct engine *e)
+{
+    struct journal_record record = {.position = UINT64_MAX};
+    enum err result = e->journal->calls->read(e->journal, 1, &record);
+    e->first_kept = result == E_END ? UINT64_MAX : record.position;
+    return result == E_END || result == E_CORRUPT ? OK : result;
+}
+
 static enum err replay_journal(struct engine *e)
 {
     TRY(open_journal(e));
+    TRY(find_first_kept(e));
     TRY(check_positions(e));
     TRY(engine_load_receipts(e));
     return engine_replay(e);

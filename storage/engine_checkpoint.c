@@ -28,6 +28,15 @@ static enum err freeze(struct engine *e)
     return result;
 }
 
+/* Partitions must not get ahead of it. */
+static enum err confirm_journal(struct engine *e)
+{
+    TRY(engine_mend(e));
+    enum err result = e->journal->calls->confirm(e->journal);
+    e->is_broken = result != OK && result != E_NO_SPACE;
+    return result;
+}
+
 enum err engine_checkpoint_begin(struct engine *e)
 {
     struct engine_checkpoint *c = &e->checkpoint;
@@ -37,6 +46,7 @@ enum err engine_checkpoint_begin(struct engine *e)
     if (e->missed_rows) {
         return E_NO_MEMORY; /* The journal holds rows the head has not: it may not be trimmed. */
     }
+    TRY(confirm_journal(e));
     if (engine_frozen_head(e) == NULL) {
         if (e->journal->calls->live_bytes(e->journal) == 0) {
             return E_END;
@@ -89,6 +99,18 @@ static enum err find_part(void *context, struct part_period period, struct part 
     return OK;
 }
 
+/* What the journal will let go, and this process has not written itself. */
+static enum err confirm_parts(struct engine *e, struct part *const *parts, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (part_applied(parts[i]) >= e->first_kept &&
+            part_period(parts[i]).end_ns > atomic_load(&e->horizon_ns)) {
+            TRY(part_confirm(parts[i]));
+        }
+    }
+    return OK;
+}
+
 enum err engine_checkpoint_run(struct engine *e)
 {
     struct engine_checkpoint *c = &e->checkpoint;
@@ -99,9 +121,10 @@ enum err engine_checkpoint_run(struct engine *e)
                                     .partition_s = e->partition_s,
                                     .find_part = find_part,
                                     .context = e};
-    TRY(catalogue_save(e->catalogue, e->catalog_file));
-    TRY(last_save(e->last, atomic_load(&e->horizon_ns), e->catalog_file));
-    return checkpoint_write(&work, &c->result);
+    TRY(engine_save_catalog(e));
+    TRY(checkpoint_write(&work, &c->result));
+    TRY(confirm_parts(e, c->view->part, c->view->parts));
+    return confirm_parts(e, c->opened, c->opened_count);
 }
 
 /* Parts of the current view and the new ones, in order, without those beyond retention. Borrowed
@@ -155,9 +178,7 @@ static enum err publish(struct engine *e, bool drop_frozen)
 static enum err trim(struct engine *e)
 {
     uint64_t durable;
-    if (e->is_broken) {
-        return E_IO;
-    }
+    TRY(engine_mend(e));
     TRY(e->journal->calls->trim(e->journal, e->checkpoint.frozen_position + 1));
     TRY(engine_keep_receipts(e));
     return e->journal->calls->sync(e->journal, &durable);

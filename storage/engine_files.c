@@ -25,27 +25,9 @@ static enum err path_of(const struct engine *e, const char *name, char to[ENGINE
     return length > 0 && length < ENGINE_PATH_BYTES_MAX ? OK : E_LIMIT;
 }
 
-/* A new directory is only there after a power cut when the one above it says so. */
-static enum err sync_parent(const char *path)
-{
-    char parent[ENGINE_PATH_BYTES_MAX];
-    int length = snprintf(parent, sizeof parent, "%s/..", path);
-    int fd = length > 0 && length < ENGINE_PATH_BYTES_MAX
-                 ? open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-                 : -1;
-    if (fd < 0) {
-        return E_IO;
-    }
-    enum err e = fsync(fd) == 0 ? OK : E_IO;
-    return close(fd) == 0 ? e : E_IO;
-}
-
 static enum err make_directory(const char *path)
 {
-    if (mkdir(path, 0750) == 0) {
-        return sync_parent(path);
-    }
-    if (errno == EEXIST) {
+    if (mkdir(path, 0750) == 0 || errno == EEXIST) {
         return OK;
     }
     enum err e = errno == ENOSPC || errno == EDQUOT ? E_NO_SPACE : E_IO;
@@ -54,11 +36,37 @@ static enum err make_directory(const char *path)
     return e;
 }
 
+/* A directory that may not be read was there before us, and somebody else's. */
+static enum err sync_directory(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return errno == EACCES ? OK : E_IO;
+    }
+    enum err e = fsync(fd) == 0 ? OK : E_IO;
+    (void)close(fd);
+    if (e != OK) {
+        log_line(LOG_ERROR, "storage", "cannot sync directory path=%s", path);
+    }
+    return e;
+}
+
+/* Names of directories and files, ours and those a process before this one did not live to sync. */
+static enum err sync_names(const struct engine *e)
+{
+    char path[ENGINE_PATH_BYTES_MAX];
+    TRY(path_of(e, "..", path));
+    TRY(sync_directory(path));
+    TRY(sync_directory(e->options.directory));
+    return sync_directory(e->parts_directory);
+}
+
 enum err engine_lock_directory(struct engine *e)
 {
     char path[ENGINE_PATH_BYTES_MAX];
     TRY(make_directory(e->options.directory));
     TRY(make_directory(e->parts_directory));
+    TRY(sync_names(e));
     TRY(path_of(e, "lock", path));
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
     if (fd < 0) {
@@ -141,15 +149,51 @@ static enum err open_meta(struct engine *e)
     return kv_commit(txn);
 }
 
-enum err engine_open_catalog(struct engine *e)
+static enum err open_catalog_file(struct engine *e)
 {
     const struct kv_options options = {.map_bytes = CATALOG_MAP_BYTES, .tables = CATALOG_TABLES};
     char path[ENGINE_PATH_BYTES_MAX];
     TRY(path_of(e, "catalog.mdb", path));
-    enum err result = kv_open(path, &options, &e->catalog_file);
+    return kv_open(path, &options, &e->catalog_file);
+}
+
+enum err engine_open_catalog(struct engine *e)
+{
+    enum err result = open_catalog_file(e);
     result = result == OK ? open_meta(e) : result;
     if (result != OK) {
-        log_line(LOG_ERROR, "storage", "cannot open path=%s error=%s", path, err_name(result));
+        log_line(LOG_ERROR, "storage", "cannot open path=%s/catalog.mdb error=%s",
+                 e->options.directory, err_name(result));
+    }
+    return result;
+}
+
+static enum err confirm_catalog(struct engine *e)
+{
+    struct kv_table table;
+    if (e->catalog_confirmed) {
+        return OK;
+    }
+    TRY(kv_table_open(e->catalog_file, "meta", &table));
+    TRY(kv_confirm(e->catalog_file, table, bytes_of("store")));
+    e->catalog_confirmed = true;
+    return OK;
+}
+
+enum err engine_save_catalog(struct engine *e)
+{
+    if (e->catalog_file == NULL) {
+        TRY(open_catalog_file(e));
+    }
+    enum err result = catalogue_save(e->catalogue, e->catalog_file);
+    if (result == OK) {
+        result = last_save(e->last, atomic_load(&e->horizon_ns), e->catalog_file);
+    }
+    result = result == OK ? confirm_catalog(e) : result;
+    if (result != OK) { /* After a failed commit LMDB refuses all that follow. */
+        kv_close(e->catalog_file);
+        e->catalog_file = NULL;
+        e->catalog_confirmed = false;
     }
     return result;
 }

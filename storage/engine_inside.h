@@ -57,7 +57,8 @@ struct engine {
     int lock_file;
     int64_t partition_s; /* As the store was made. */
 
-    struct kv *catalog_file;
+    struct kv *catalog_file; /* NULL after a failure; the next checkpoint opens it again. */
+    bool catalog_confirmed;  /* See kv_confirm(). */
     struct catalogue *catalogue;
     struct last *last;
     struct journal *journal;
@@ -70,6 +71,7 @@ struct engine {
     uint32_t defined_end;   /* Groups it has room for. */
     uint32_t defined_count; /* Bits set: when all series are, no batch brings a new one. */
     bool is_broken;         /* After E_IO the journal must be opened again. */
+    uint64_t first_kept;    /* Of the journal at start: later flushes were never trimmed for. */
     bool missed_rows; /* Durable rows could not be shown: memory was out. No checkpoint then. */
 
     struct lock view_lock; /* Guards the pointer, for the moment of taking a reference. */
@@ -87,6 +89,9 @@ MUST_USE enum err engine_lock_directory(struct engine *e);
 void engine_unlock_directory(struct engine *e);
 MUST_USE enum err engine_open_catalog(struct engine *e);
 MUST_USE enum err engine_open_parts(struct engine *e);
+/* Worker, or before others start: write names of series and last values; durable when OK. After a
+ * failure the file is opened again. */
+MUST_USE enum err engine_save_catalog(struct engine *e);
 uint64_t engine_disk_bytes(struct engine *e);
 
 /* view.c: a view of `heads` (1 or 2, references are added) and `parts` (ascending; references are
@@ -105,6 +110,9 @@ struct part *engine_view_part(const struct view *v, int64_t time_ns);
  * already. Then all records after `applied`. */
 void engine_apply(struct engine *e, const struct journal_record *record, bool is_replay);
 MUST_USE enum err engine_replay(struct engine *e);
+/* After E_IO: open the journal again and show what turns out to be durable. E_CORRUPT: it has less
+ * than what was acknowledged. */
+MUST_USE enum err engine_mend(struct engine *e);
 MUST_USE enum err engine_mark_defined(struct engine *e, uint32_t group, uint64_t columns);
 MUST_USE enum err engine_mark_catalogue(struct engine *e);
 

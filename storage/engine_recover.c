@@ -133,3 +133,19 @@ enum err engine_replay(struct engine *e)
     }
     return e->missed_rows ? E_NO_MEMORY : OK;
 }
+
+enum err engine_mend(struct engine *e)
+{
+    uint64_t durable;
+    if (!e->is_broken) {
+        return OK;
+    }
+    TRY(e->journal->calls->reopen(e->journal));
+    TRY(e->journal->calls->sync(e->journal, &durable));
+    if (durable < e->applied) {
+        return E_CORRUPT; /* Positions may not be given twice; a restart tells what is left. */
+    }
+    TRY(engine_replay(e));
+    e->is_broken = false;
+    return OK;
+}

@@ -3,7 +3,6 @@
  * Nothing is shown before it is durable, and nothing durable is left unshown (promise P1). */
 
 #include "base/check.h"
-#include "base/log.h"
 #include "storage/engine_inside.h"
 
 static struct bytes entries_of(const struct batch *b)
@@ -157,23 +156,6 @@ static void undo_definitions(struct engine *e, struct batch *const *batches, uns
     }
 }
 
-/* Open the journal again and show what turns out to be durable. */
-static enum err mend(struct engine *e)
-{
-    uint64_t durable;
-    TRY(e->journal->calls->reopen(e->journal));
-    TRY(e->journal->calls->sync(e->journal, &durable));
-    if (durable < e->applied) {
-        log_line(LOG_ERROR, "storage", "the journal lost what was durable directory=%s",
-                 e->options.directory);
-        return E_IO; /* Positions may not be given out twice; only a restart tells what is left. */
-    }
-    TRY(engine_replay(e));
-    e->is_broken = false;
-    log_line(LOG_WARN, "storage", "journal opened again directory=%s", e->options.directory);
-    return OK;
-}
-
 static void on_failure(struct engine *e, enum err result, struct batch *const *batches,
                        unsigned count)
 {
@@ -181,16 +163,14 @@ static void on_failure(struct engine *e, enum err result, struct batch *const *b
     undo_definitions(e, batches, count);
     if (result != E_NO_SPACE) {
         e->is_broken = true;
-        (void)!mend(e); /* If not now, then before the next write. */
+        (void)!engine_mend(e); /* If not now, then before the next write. */
     }
 }
 
 static enum err try_write(struct engine *e, struct batch *const *batches, unsigned count)
 {
     uint64_t durable = 0;
-    if (e->is_broken) {
-        TRY(mend(e));
-    }
+    TRY(engine_mend(e));
     enum err result = commit(e, batches, count, &durable);
     if (result == OK) {
         engine_count(&e->counters.commits, 1);

@@ -35,6 +35,9 @@ struct journal_calls {
     enum err (*sync)(struct journal *j, uint64_t *durable);
     /* The first record with position >= `from`. E_END, E_CORRUPT (skip it: position is set). */
     enum err (*read)(struct journal *j, uint64_t from, struct journal_record *out);
+    /* OK: what read() gives is on the disk, also what an earlier process or a sync() that failed
+     * left. Blocks only for the first time after opening. Nothing appended may wait for sync(). */
+    enum err (*confirm)(struct journal *j);
     /* Records below `position` will not be read again; part of the next sync(). */
     enum err (*trim)(struct journal *j, uint64_t position);
     /* All state of one space; stops at the first `visit` that fails. */

@@ -13,7 +13,7 @@
 
 /* A page allocated and freed by one transaction is never written, so a sound file may end a few
  * pages before the last page it counts. A cut off one misses more. */
-enum { KEY_BYTES_MAX = 511, READERS_MAX = 256, MISSING_PAGES_MAX = 64 };
+enum { KEY_BYTES_MAX = 511, READERS_MAX = 256, MISSING_PAGES_MAX = 64, CONFIRM_BYTES_MAX = 64 };
 
 struct kv {
     MDB_env *env;
@@ -292,6 +292,27 @@ enum err kv_get(struct kv_txn *txn, struct kv_table table, struct bytes key, str
     TRY(translate(mdb_get(txn_of(txn), table.id, &k, &v)));
     *value = bytes_of_val(v);
     return OK;
+}
+
+enum err kv_confirm(struct kv *kv, struct kv_table table, struct bytes key)
+{
+    uint8_t copy[CONFIRM_BYTES_MAX];
+    struct kv_txn *txn;
+    struct bytes value;
+    TRY(kv_write_begin(kv, &txn));
+    enum err e = kv_get(txn, table, key, &value);
+    if (e == OK && value.size > sizeof copy) {
+        e = E_CORRUPT;
+    }
+    if (e == OK) {
+        memcpy(copy, value.at, value.size);
+        e = kv_put(txn, table, key, (struct bytes){copy, value.size}, KV_UPSERT);
+    }
+    if (e != OK) {
+        kv_abort(txn);
+        return e;
+    }
+    return kv_commit(txn);
 }
 
 enum err kv_delete(struct kv_txn *txn, struct kv_table table, struct bytes key)

@@ -180,10 +180,12 @@ static enum err open_file(struct part *p)
     if (clean || p->read_only) {
         return OK;
     }
-    TRY(part_env_enter(p, PART_WRITE));
-    enum err e = part_env_clean(p);
-    part_env_leave(p);
-    return e;
+    enum err e = part_env_enter(p, PART_WRITE);
+    if (e == OK) {
+        e = part_env_clean(p);
+        part_env_leave(p);
+    }
+    return e == E_NO_SPACE && found ? OK : e; /* The next flush cleans, too; reading goes on. */
 }
 
 static enum err open_part(const char *directory, struct part_period period, bool read_only,

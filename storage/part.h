@@ -68,6 +68,10 @@ MUST_USE enum err part_flush_put(struct part_flush *f, struct bytes key, struct 
 MUST_USE enum err part_flush_end(struct part_flush *f, uint64_t applied);
 void part_flush_abort(struct part_flush *f);
 
+/* OK: the flushes counted are on the disk, also those of an earlier process (see kv_confirm()).
+ * Writes at most once. Not while a flush is being written. Errors of kv.h. */
+MUST_USE enum err part_confirm(struct part *p);
+
 /* Reading the chunks of one group, flush by flush, ascending in time within each; at most the
  * flushes complete at open. Keys and values are borrowed until close: keep it short, never across a
  * wait for a socket, and one at a time in a thread. */

@@ -5,7 +5,7 @@
 #include "storage/part_env.h"
 
 struct part_cursor {
-    struct part *part;
+    struct part *part; /* Entered. NULL: without a complete flush, nothing to be read. */
     struct kv_txn *txn;
     struct kv_cursor *cursor;
     uint32_t group;
@@ -25,6 +25,10 @@ enum err part_cursor_open(struct part *p, uint32_t group, struct part_cursor **o
     struct part_cursor *c = calloc(1, sizeof *c);
     if (c == NULL) {
         return E_NO_MEMORY;
+    }
+    if (part_flush_count(p) == 0) {
+        *out = c; /* On a full disk not even its tables are there. */
+        return OK;
     }
     enum err e = part_env_enter(p, PART_READ);
     if (e != OK) {
@@ -47,7 +51,9 @@ void part_cursor_close(struct part_cursor *c)
 {
     kv_cursor_close(c->cursor);
     kv_abort(c->txn);
-    part_env_leave(c->part);
+    if (c->part != NULL) {
+        part_env_leave(c->part);
+    }
     free(c);
 }
 
@@ -98,6 +104,9 @@ enum err part_walk_next(struct part_cursor *c, uint32_t *flush, uint32_t *group,
                         struct bytes *value)
 {
     struct part_key found;
+    if (c->part == NULL) {
+        return E_END;
+    }
     TRY(c->placed ? kv_cursor_next(c->cursor, key, value)
                   : kv_cursor_seek(c->cursor, (struct bytes){NULL, 0}, key, value));
     c->placed = true;

@@ -21,8 +21,9 @@
 struct part {
     atomic_uint references;
     atomic_bool doomed;
-    atomic_bool damaged; /* A reader met a chunk it could not read. */
-    atomic_uint flushes; /* Complete ones; a reader looks before it begins its transaction. */
+    atomic_bool damaged;   /* A reader met a chunk it could not read. */
+    atomic_bool confirmed; /* A commit of this process stands behind what meta says. */
+    atomic_uint flushes;   /* Complete ones; a reader looks before it begins its transaction. */
     atomic_ullong applied;
     uint64_t id;
     struct part_period period;

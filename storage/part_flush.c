@@ -56,6 +56,7 @@ static enum err commit(struct part_flush *f)
     if (e != OK) {
         part_env_break(f->part); /* Whether it is there is unknown: what is read next tells. */
     }
+    atomic_store(&f->part->confirmed, e == OK);
     return e;
 }
 
@@ -84,6 +85,21 @@ enum err part_flush_end(struct part_flush *f, uint64_t applied)
     atomic_store(&p->flushes, f->number);
     part_flush_abort(f); /* Nothing left to undo. */
     return OK;
+}
+
+enum err part_confirm(struct part *p)
+{
+    if (atomic_load(&p->confirmed)) {
+        return OK;
+    }
+    TRY(part_env_enter(p, PART_WRITE));
+    enum err e = kv_confirm(p->kv, p->meta, bytes_of("part"));
+    if (e != OK) {
+        part_env_break(p);
+    }
+    part_env_leave(p);
+    atomic_store(&p->confirmed, e == OK);
+    return e;
 }
 
 void part_flush_abort(struct part_flush *f)

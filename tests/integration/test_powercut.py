@@ -8,7 +8,12 @@ import powercut
 
 pytestmark = pytest.mark.skipif(not powercut.SHIM.exists(), reason="built with sanitizers")
 CUTS = int(os.environ.get("HEJNAL_CUTS", "20"))
+EVERY = int(os.environ.get("HEJNAL_CUT_EVERY", "7"))
 
 
 def test_numbered_values_survive_power_cuts():
     powercut.numbered(cuts=CUTS, seed=1)
+
+
+def test_a_kill_in_a_checkpoint_and_a_cut_after_the_next_lose_nothing():
+    powercut.killed_then_cut(every=EVERY)

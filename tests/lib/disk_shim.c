@@ -64,6 +64,10 @@ static bool is_parent(const char *path)
 
 static int open_file(const char *path, int flags, mode_t mode)
 {
+    char whole[PATH_MAX];
+    if ((flags & O_DIRECTORY) != 0 && realpath(path, whole) != NULL) {
+        path = whole;
+    }
     bool carry_out, watched = powercut_watches(path);
     if (!watched && !is_parent(path)) {
         return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
