@@ -61,7 +61,7 @@ static int run(struct pub *p, const char *value)
     enum err e = strcmp(value, "-") == 0 ? publish_lines(p) : publish(p, value);
     e = e == OK ? device_drain(p->device) : e;
     int code = e == OK ? EXIT_DONE
-                       : command_fail(EXIT_FAILED, "pub", "%s: %s", err_text(e), device_error());
+                       : command_fail(EXIT_FAILED, "pub", "%s: %s", p->address, device_error());
     device_close(p->device);
     return code;
 }

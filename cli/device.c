@@ -75,10 +75,13 @@ static void on_answer5(void *context, MQTTAsync_successData5 *data)
     tell(context, 0);
 }
 
+/* The first reason is the one to tell; what fails after it is a consequence. */
 static void note_failure(int code, const char *message)
 {
-    (void)snprintf(error_text, sizeof error_text, "%s (%d)",
-                   message != NULL ? message : "no connection", code);
+    if (error_text[0] == 0) {
+        (void)snprintf(error_text, sizeof error_text, code != 0 ? "%s (%d)" : "%s",
+                       message != NULL ? message : "no connection", code);
+    }
 }
 
 static void on_failure(void *context, MQTTAsync_failureData *data)
@@ -97,11 +100,20 @@ static void on_lost(void *context, char *cause)
 {
     struct device *d = context;
     (void)cause;
+    note_failure(0, "the broker closed the connection");
     lock_take(&d->lock);
     d->connected = false;
     d->lost = true;
     signal_wake(&d->changed);
     lock_drop(&d->lock);
+}
+
+/* MQTT 5: the broker says why it closes. */
+static void on_disconnected(void *context, MQTTProperties *properties, enum MQTTReasonCodes reason)
+{
+    (void)properties;
+    note_failure((int)reason, MQTTReasonCode_toString(reason));
+    on_lost(context, NULL);
 }
 
 static int on_arrived(void *context, char *topic, int topic_size, MQTTAsync_message *message)
@@ -259,6 +271,7 @@ static enum err connect_finish(struct device *d, int started, int64_t patience_m
             lock_take(&d->lock);
             d->connected = !d->lost;
             lock_drop(&d->lock);
+            error_text[0] = d->lost ? error_text[0] : 0;
             enum err e = resume(d);
             if (e == OK || e == E_DENIED) {
                 return e;
@@ -380,6 +393,7 @@ static enum err client_create(struct device *d)
         return E_IO;
     }
     CHECK(MQTTAsync_setCallbacks(d->client, d, on_lost, on_arrived, NULL) == MQTTASYNC_SUCCESS);
+    CHECK(MQTTAsync_setDisconnected(d->client, d, on_disconnected) == MQTTASYNC_SUCCESS);
     return OK;
 }
 
