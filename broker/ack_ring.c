@@ -50,10 +50,11 @@ enum err ack_ring_take(struct ack_ring *r, uint64_t done, struct ack *out)
     return OK;
 }
 
-bool ack_ring_has(const struct ack_ring *r, uint16_t packet_id)
+bool ack_ring_has(const struct ack_ring *r, uint8_t type, uint16_t packet_id)
 {
     for (uint32_t i = 0; i < r->count; i++) {
-        if (ack_at(r, i)->packet_id == packet_id) {
+        const struct ack *a = ack_at(r, i);
+        if (a->packet_id == packet_id && a->type == type) {
             return true;
         }
     }

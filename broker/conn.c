@@ -47,7 +47,9 @@ static void leave_session(struct conn *c, bool discard_will)
     }
     c->session = NULL;
     while (ack_ring_take(&c->acks, UINT64_MAX, &ack) == OK) {
-        session_add_unacked(session, ack.packet_id);
+        if (ack.type != MQTT_PUBCOMP) {
+            session_doubt(session, ack.packet_id);
+        }
     }
     session_detach(session, clock_now_ms(), discard_will, &lost);
     metrics_add(METRIC_DROPPED_QOS0, (int64_t)lost);
@@ -177,6 +179,10 @@ static enum err take_packets(struct conn *c, struct bytes *in)
         struct mqtt_packet p;
         size_t needed = 0;
 
+        if (conn_is_clogged(c)) {
+            c->is_full = true;
+            return E_BUSY;
+        }
         if (c->state == CONN_NEW && in->at[0] != MQTT_CONNECT << 4) {
             return conn_refuse(c, MQTT_PROTOCOL_ERROR); /* [MQTT-3.1.0-1] */
         }

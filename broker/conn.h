@@ -39,7 +39,7 @@ struct conn {
     int fd;
     uint8_t state;       /* enum conn_state */
     uint8_t version;     /* enum mqtt_version */
-    bool is_full;        /* Too many publishes unacknowledged: not read until some are. */
+    bool is_full;        /* Too much unacknowledged or unsent: not read until some of it went. */
     bool after_interest; /* Nothing is sent until other loops know what was subscribed. */
     bool wants_write;
     uint32_t packet_bytes_max; /* The client's. */
@@ -48,6 +48,7 @@ struct conn {
     struct octets in;          /* Input not yet taken. */
     struct octets out;
     struct ack_ring acks;
+    uint32_t unfinished;   /* Publishes of QoS 1 and 2 that were not answered for good. */
     struct bytes *aliases; /* Owned copies of topics; topic_alias_maximum of them, or NULL. */
     struct conn_link links[CONN_LISTS];
 };
@@ -84,12 +85,14 @@ void conn_alias_free(struct bytes *alias);
 /* Writing (conn_out.c). */
 /* Room for a packet of `size` bytes; E_LIMIT: over the limit of unsent bytes. E_NO_MEMORY. */
 MUST_USE enum err conn_reserve(struct conn *c, size_t size, struct writer *w);
+/* It does not read what it asks for: acknowledgements alone are over the limit of unsent bytes. */
+bool conn_is_clogged(const struct conn *c);
 /* Sent at the turn's end. */
 void conn_commit(struct conn *c, const struct writer *w);
 /* Send a QoS 0 message now if it fits; drops are counted. */
 void conn_send_direct(struct conn *c, const struct delivery *d);
-/* Acknowledge a publish when batch `number` is done. */
-MUST_USE enum err conn_put_ack(struct conn *c, uint64_t number, uint16_t packet_id, uint8_t reason);
+/* Answer a publish or a PUBREL when batch `ack->number` is done. E_NO_MEMORY. */
+MUST_USE enum err conn_put_ack(struct conn *c, const struct ack *ack);
 /* Whether a publish with that packet id was received and surely never acknowledged. */
 bool conn_has_unacked(const struct conn *c, uint16_t packet_id);
 /* Write the acknowledgements that waited for batch `done`, which ended with `result`. */

@@ -49,9 +49,6 @@ static uint8_t refusal_of(const struct mqtt_connect *p)
         (p->version == MQTT_V31 || (p->version == MQTT_V311 && !p->clean_start))) {
         return MQTT_CLIENT_ID_INVALID;
     }
-    if (p->has_will && p->will.qos == 2 && p->version >= MQTT_V5) {
-        return MQTT_QOS_NOT_SUPPORTED;
-    }
     if (p->has_will && p->will.topic.at[0] == '$') {
         return MQTT_NOT_AUTHORIZED;
     }
@@ -135,7 +132,7 @@ static enum err take_will(struct mqtt_server *s, struct session *session,
                                      .expires_ns = mqtt_properties_has(from, MQTT_MESSAGE_EXPIRY)
                                                        ? from->message_expiry_s
                                                        : MESSAGE_NEVER_NS,
-                                     .qos = p->will.qos > 1 ? 1 : p->will.qos,
+                                     .qos = p->will.qos,
                                      .retain = p->will.retain};
     TRY(message_create(&view, &will));
     session_set_will(session, will,
@@ -147,7 +144,6 @@ static enum err take_will(struct mqtt_server *s, struct session *session,
 static enum err put_limits(struct writer *w, const struct mqtt_options *o)
 {
     TRY(mqtt_property_put_u16(w, MQTT_RECEIVE_MAXIMUM, o->receive_maximum));
-    TRY(mqtt_property_put_u8(w, MQTT_MAXIMUM_QOS, 1));
     TRY(mqtt_property_put_u32(w, MQTT_MAXIMUM_PACKET_SIZE, o->packet_bytes_max));
     return o->topic_alias_maximum == 0
                ? OK
@@ -178,8 +174,12 @@ static enum err write_connack(struct conn *c, const struct mqtt_connect *p,
     struct writer offers = {memory, 0, sizeof memory}, w;
     TRY(put_offers(&offers, c->server->options, p, wel));
     TRY(octets_reserve(&c->out, PROPERTIES_BYTES + 16, &w));
+    const size_t before = w.size;
     TRY(mqtt_connack_write(&w, c->version, present, MQTT_SUCCESS,
                            (struct bytes){offers.at, offers.size}));
+    if (w.size - before > c->packet_bytes_max) {
+        return E_LIMIT; /* [MQTT-3.1.2-24]: then there is nothing to say. */
+    }
     conn_commit(c, &w);
     return OK;
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "broker/conn.h"
 #include "broker/metrics.h"
 #include "broker/mqtt_state.h"
@@ -18,6 +19,11 @@ enum err conn_reserve(struct conn *c, size_t size, struct writer *w)
         return E_LIMIT;
     }
     return octets_reserve(&c->out, size, w);
+}
+
+bool conn_is_clogged(const struct conn *c)
+{
+    return octets_size(&c->out) > c->server->options->output_bytes_max;
 }
 
 void conn_commit(struct conn *c, const struct writer *w)
@@ -56,12 +62,22 @@ void conn_send_direct(struct conn *c, const struct delivery *d)
     }
 }
 
+/* The same for the PUBREL of a message that the client received on an earlier connection. */
+static enum err put_release(struct conn *c, uint16_t packet_id)
+{
+    struct writer w;
+    TRY(conn_reserve(c, MQTT_ACK_BYTES_MAX, &w));
+    TRY(mqtt_ack_write(&w, c->version, MQTT_PUBREL, packet_id, MQTT_SUCCESS));
+    conn_commit(c, &w);
+    return OK;
+}
+
 /* From the session's queue into the buffer. */
 static void pump(struct conn *c)
 {
     struct delivery d;
     while (octets_size(&c->out) < PUMP_BYTES && session_next(c->session, &d) == OK) {
-        enum err e = put_message(c, &d);
+        enum err e = d.publication == NULL ? put_release(c, d.packet_id) : put_message(c, &d);
         if (e == OK) {
             outbox_sent(&c->session->outbox);
         } else if (e == E_END) {
@@ -85,6 +101,9 @@ static enum err send_output(struct conn *c)
             return errno == EAGAIN ? E_BUSY : E_IO;
         }
         metrics_add(METRIC_BYTES_OUT, sent);
+        if (c->is_full) {
+            c->heard_ms = clock_now_ms(); /* It reads us, while we do not read it. */
+        }
         octets_skip(&c->out, (size_t)sent);
     }
     return OK;
@@ -120,24 +139,47 @@ void conn_flush(struct conn *c)
     watch_write(c, true); /* More next turn. */
 }
 
-enum err conn_put_ack(struct conn *c, uint64_t number, uint16_t packet_id, uint8_t reason)
+/* Write one answer, for which there is room, and see whether that publish is finished by it. */
+static void write_ack(struct conn *c, struct writer *w, const struct ack *ack, uint8_t reason)
 {
-    if (number > 0 || c->acks.count > 0) {
-        const struct ack ack = {number, packet_id, reason};
-        TRY(ack_ring_put(&c->acks, &ack));
+    bool goes_on = ack->type == MQTT_PUBREC && reason < MQTT_UNSPECIFIED;
+    CHECK(mqtt_ack_write(w, c->version, ack->type, ack->packet_id, reason) == OK);
+    c->unfinished -= c->unfinished > 0 && !goes_on;
+}
+
+enum err conn_put_ack(struct conn *c, const struct ack *ack)
+{
+    struct writer w;
+    if (ack->number > 0 || c->acks.count > 0) {
+        TRY(ack_ring_put(&c->acks, ack));
         conn_list_add(&c->server->waiting, c);
+        c->unfinished += ack->type != MQTT_PUBCOMP;
         return OK;
     }
-    struct writer w;
     TRY(octets_reserve(&c->out, MQTT_ACK_BYTES_MAX, &w));
-    TRY(mqtt_ack_write(&w, c->version, MQTT_PUBACK, packet_id, reason));
+    c->unfinished += ack->type != MQTT_PUBCOMP;
+    write_ack(c, &w, ack, ack->reason);
     conn_commit(c, &w);
     return OK;
 }
 
 bool conn_has_unacked(const struct conn *c, uint16_t packet_id)
 {
-    return session_has_unacked(c->session, packet_id) || ack_ring_has(&c->acks, packet_id);
+    return session_arrive(c->session, packet_id, 1) == SESSION_UNSURE ||
+           ack_ring_has(&c->acks, MQTT_PUBACK, packet_id);
+}
+
+/* What was to be stored was not: the client shall send it again. False: the connection is closed,
+ * as before v5 there is no other way to say so. */
+static bool take_back(struct conn *c, const struct ack *ack)
+{
+    if (c->version < MQTT_V5) {
+        session_doubt(c->session, ack->packet_id);
+        conn_close(c, 0, false);
+        return false;
+    }
+    (void)session_release(c->session, ack->packet_id);
+    return true;
 }
 
 static uint8_t failure_reason(enum err result)
@@ -156,14 +198,13 @@ void conn_release_acks(struct conn *c, uint64_t done, enum err result)
     }
     while (ack_ring_take(&c->acks, done, &ack) == OK) {
         bool failed = ack.number == done && result != OK;
-        if (failed && c->version < MQTT_V5) {
-            session_add_unacked(c->session, ack.packet_id);
+        if (failed) {
             octets_commit(&c->out, &w);
-            conn_close(c, 0, false);
-            return;
+            if (!take_back(c, &ack)) {
+                return;
+            }
         }
-        CHECK(mqtt_ack_write(&w, c->version, MQTT_PUBACK, ack.packet_id,
-                             failed ? failure_reason(result) : ack.reason) == OK);
+        write_ack(c, &w, &ack, failed ? failure_reason(result) : ack.reason);
     }
     conn_commit(c, &w);
     if (c->acks.count == 0) {

@@ -45,27 +45,29 @@ static uint8_t resolve_alias(struct conn *c, struct mqtt_publish *p)
     return MQTT_SUCCESS;
 }
 
-/* More unacknowledged publishes than allowed: v5 was told and is at fault; others are not read. */
+/* More unfinished publishes than allowed: v5 was told and is at fault; others are not read until
+ * the disk has done its part. */
 static enum err check_window(struct conn *c)
 {
-    if (c->acks.count < c->server->options->receive_maximum) {
-        return OK;
-    }
+    const uint16_t most = c->server->options->receive_maximum;
     if (c->version >= MQTT_V5) {
-        return conn_refuse(c, MQTT_RECEIVE_MAXIMUM_EXCEEDED);
+        return c->unfinished < most ? OK : conn_refuse(c, MQTT_RECEIVE_MAXIMUM_EXCEEDED);
     }
-    c->is_full = true;
-    return E_BUSY;
+    c->is_full = c->acks.count >= most;
+    return c->is_full ? E_BUSY : OK;
+}
+
+static uint8_t answer_type(const struct mqtt_publish *p)
+{
+    return p->qos == 2 ? MQTT_PUBREC : MQTT_PUBACK;
 }
 
 static enum err acknowledge(struct conn *c, const struct mqtt_publish *p, uint64_t number,
                             uint8_t reason)
 {
-    if (p->qos == 0) {
-        return OK;
-    }
-    session_forget_unacked(c->session, p->packet_id);
-    if (conn_put_ack(c, number, p->packet_id, reason) != OK) {
+    const struct ack ack = {
+        .number = number, .packet_id = p->packet_id, .type = answer_type(p), .reason = reason};
+    if (p->qos > 0 && conn_put_ack(c, &ack) != OK) {
         conn_close(c, MQTT_UNSPECIFIED, false);
         return E_END;
     }
@@ -127,6 +129,30 @@ static bool is_of_the_server(struct bytes topic)
     return topic.size >= 4 && memcmp(topic.at, "$SYS", 4) == 0;
 }
 
+/* Store it, and forward it unless that was done when it came first. */
+static enum err store_and_route(struct conn *c, const struct publication *publication,
+                                const struct mqtt_publish *p, uint64_t *number)
+{
+    enum session_arrival arrival = SESSION_NEW;
+    if (p->qos > 0) {
+        arrival = session_arrive(c->session, p->packet_id, p->qos);
+    }
+    const struct intake_source from = {.client_hash = c->session->hash,
+                                       .packet_id = p->packet_id,
+                                       .duplicate = p->duplicate,
+                                       .conn = c};
+    TRY(intake_store(c->server, publication, &from, number));
+    if (p->qos > 0) {
+        TRY(session_receive(c->session, p->packet_id, p->qos));
+    }
+    if (p->qos == 2 && arrival == SESSION_UNSURE) {
+        route_again(c->server, publication);
+    } else {
+        route_publication(c->server, publication);
+    }
+    return OK;
+}
+
 static enum err take_publication(struct conn *c, const struct mqtt_publish *p)
 {
     struct mqtt_server *s = c->server;
@@ -141,11 +167,7 @@ static enum err take_publication(struct conn *c, const struct mqtt_publish *p)
     if (reason != MQTT_SUCCESS) {
         return acknowledge(c, p, 0, reason);
     }
-    const struct intake_source from = {.client_hash = c->session->hash,
-                                       .packet_id = p->packet_id,
-                                       .duplicate = p->duplicate,
-                                       .conn = c};
-    enum err e = intake_store(s, &publication, &from, &number);
+    enum err e = store_and_route(c, &publication, p, &number);
     if (e == E_BUSY) {
         mqtt_turn_set_busy(s);
         return E_BUSY;
@@ -154,8 +176,24 @@ static enum err take_publication(struct conn *c, const struct mqtt_publish *p)
         conn_close(c, MQTT_UNSPECIFIED, false);
         return E_END;
     }
-    route_publication(s, &publication);
     return acknowledge(c, p, number, MQTT_SUCCESS);
+}
+
+/* A publish of QoS 2 that was received already, and whose answer is under way or is sent again. */
+static bool is_known(struct conn *c, const struct mqtt_publish *p, enum err *result)
+{
+    if (p->qos < 2) {
+        return false;
+    }
+    if (ack_ring_has(&c->acks, MQTT_PUBREC, p->packet_id)) {
+        *result = OK;
+        return true;
+    }
+    if (session_arrive(c->session, p->packet_id, 2) == SESSION_KNOWN) {
+        *result = acknowledge(c, p, 0, MQTT_SUCCESS);
+        return true;
+    }
+    return false;
 }
 
 enum err conn_on_publish(struct conn *c, const struct mqtt_packet *packet)
@@ -169,9 +207,6 @@ enum err conn_on_publish(struct conn *c, const struct mqtt_packet *packet)
     if (mqtt_publish_read(packet, c->version, &p, &reason) != OK) {
         return conn_refuse(c, reason);
     }
-    if (p.qos == 2) {
-        return conn_refuse(c, MQTT_QOS_NOT_SUPPORTED); /* [MQTT-3.2.2-11] */
-    }
     reason = resolve_alias(c, &p);
     if (reason != MQTT_SUCCESS) {
         return conn_refuse(c, reason);
@@ -179,11 +214,14 @@ enum err conn_on_publish(struct conn *c, const struct mqtt_packet *packet)
     if (p.qos > 0) {
         TRY(check_window(c));
     }
-    if (is_of_the_server(p.topic)) {
-        metrics_add(METRIC_MESSAGES_IN, 1);
-        return acknowledge(c, &p, 0, MQTT_NOT_AUTHORIZED);
+    enum err e;
+    if (is_known(c, &p, &e)) {
+        metrics_add(METRIC_REDELIVERED, 1);
+    } else if (is_of_the_server(p.topic)) {
+        e = acknowledge(c, &p, 0, MQTT_NOT_AUTHORIZED);
+    } else {
+        e = take_publication(c, &p);
     }
-    enum err e = take_publication(c, &p);
     metrics_add(METRIC_MESSAGES_IN, e != E_BUSY);
     return e;
 }

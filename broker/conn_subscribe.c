@@ -1,5 +1,6 @@
 /* SUBSCRIBE and UNSUBSCRIBE. MQTT 5.0 sections 3.8 to 3.11. */
 
+#include "base/check.h"
 #include "broker/conn.h"
 #include "broker/metrics.h"
 #include "broker/mqtt_state.h"
@@ -15,7 +16,7 @@ static struct subscription_options options_of(const struct mqtt_subscribe *p,
         .id = mqtt_properties_has(&p->properties, MQTT_SUBSCRIPTION_ID)
                   ? p->properties.subscription_id
                   : 0,
-        .qos = sub->qos > 1 ? 1 : sub->qos,
+        .qos = sub->qos,
         .no_local = sub->no_local,
         .retain_as_published = sub->retain_as_published};
 }
@@ -80,9 +81,14 @@ static void send_retained(struct conn *c, struct mqtt_subscribe p, const uint8_t
 static enum err answer(struct conn *c, uint8_t type, uint16_t packet_id, struct bytes codes)
 {
     struct writer w;
-    if (octets_reserve(&c->out, codes.size + 16, &w) != OK ||
-        mqtt_suback_write(&w, c->version, type, packet_id, codes) != OK) {
+    if (octets_reserve(&c->out, codes.size + 16, &w) != OK) {
         conn_close(c, MQTT_UNSPECIFIED, false);
+        return E_END;
+    }
+    const size_t before = w.size;
+    CHECK(mqtt_suback_write(&w, c->version, type, packet_id, codes) == OK);
+    if (w.size - before > c->packet_bytes_max) { /* [MQTT-3.1.2-24] */
+        conn_close(c, MQTT_PACKET_TOO_LARGE, false);
         return E_END;
     }
     conn_commit(c, &w);

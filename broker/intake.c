@@ -42,8 +42,8 @@ static uint64_t content_hash(const struct publication *p)
     return hash_seeded(p->topic_hash, p->payload);
 }
 
-/* The time of a QoS 1 message without one of its own: that of its first arrival if it came before,
- * and surely or (by its DUP flag) admittedly was not acknowledged. */
+/* The time of a QoS 1 or 2 message without one of its own: that of its first arrival if it came
+ * before, and surely or (by its DUP flag) admittedly was not acknowledged. */
 static struct receipt receipt_for(struct mqtt_server *s, const struct publication *p,
                                   const struct intake_source *from)
 {

@@ -64,7 +64,8 @@ static enum err put_properties(struct writer *w, const struct delivery *d, int64
     const struct publication *p = d->publication;
     TRY(writer_put(w, p->properties.at, p->properties.size));
     if (p->expires_ns != MESSAGE_NEVER_NS) {
-        int64_t left_s = (p->expires_ns - now_ns + NS_PER_S - 1) / NS_PER_S;
+        int64_t left_ns = p->expires_ns > now_ns ? p->expires_ns - now_ns : 0;
+        int64_t left_s = (left_ns + NS_PER_S - 1) / NS_PER_S;
         TRY(mqtt_property_put_u32(w, MQTT_MESSAGE_EXPIRY,
                                   left_s > UINT32_MAX ? UINT32_MAX : (uint32_t)left_s));
     }
@@ -107,7 +108,7 @@ enum err message_write(struct writer *w, uint8_t version, const struct delivery 
                                         .qos = d->qos,
                                         .retain = d->retain,
                                         .duplicate = d->duplicate};
-    if (p->expires_ns <= now_ns) {
+    if (p->expires_ns <= now_ns && !d->duplicate) {
         return E_END;
     }
     if (version < MQTT_V5) {

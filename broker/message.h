@@ -22,7 +22,7 @@ struct publication {
     uint64_t origin;         /* hash_bytes(client id of the publisher); 0: the server itself. */
     uint64_t stamp;          /* Order of changes of a retained message; 0: not retained. */
     int64_t expires_ns;      /* Wall clock; MESSAGE_NEVER_NS. */
-    uint8_t qos;             /* 0 or 1. */
+    uint8_t qos;             /* 0, 1 or 2. */
     bool retain;             /* As the publisher set it. */
 };
 
@@ -41,8 +41,8 @@ size_t message_bytes(const struct message *m);
 
 /* One PUBLISH to one reader. */
 struct delivery {
-    const struct publication *publication;
-    const uint32_t *ids; /* Subscription identifiers of v5. */
+    const struct publication *publication; /* NULL: no PUBLISH but the PUBREL of `packet_id`. */
+    const uint32_t *ids;                   /* Subscription identifiers of v5. */
     unsigned id_count;
     uint16_t packet_id; /* 0 when qos is 0. */
     uint8_t qos;
@@ -52,7 +52,8 @@ struct delivery {
 /* Room that message_write() needs at most. */
 size_t message_wire_bytes(const struct delivery *d);
 /* Append the PUBLISH. The expiry interval is counted down to `now_ns`. E_LIMIT: no room. E_END: the
- * message has expired. E_NO_MEMORY. */
+ * message has expired, but what was sent before is sent again nevertheless [MQTT-4.3.3-7].
+ * E_NO_MEMORY. */
 MUST_USE enum err message_write(struct writer *w, uint8_t version, const struct delivery *d,
                                 int64_t now_ns);
 

@@ -3,7 +3,7 @@
  * Each loop has one; together they are one broker. They share nothing but mailboxes, immutable
  * messages and the few counters of `struct mqtt_common`. A session lives on the loop its client id
  * hashes to; a connection that arrives elsewhere is handed over when its CONNECT is read. MQTT 3.1,
- * 3.1.1 and 5.0, QoS 0 and 1. Calls on a server come from its loop's thread, or from main before
+ * 3.1.1 and 5.0, QoS 0 to 2. Calls on a server come from its loop's thread, or from main before
  * the loops run and after they ended. */
 
 #ifndef BROKER_MQTT_SERVER_H
@@ -20,8 +20,8 @@ struct mqtt_options {
     uint32_t connections_max; /* Of all loops together, as all limits here. */
     uint32_t sessions_max;
     uint32_t packet_bytes_max;   /* Larger packets of clients end their connection. */
-    uint16_t receive_maximum;    /* QoS 1 publishes of one client not yet acknowledged. */
-    uint16_t inflight_max;       /* QoS 1 messages under way to a client, if it asks no less. */
+    uint16_t receive_maximum;    /* Publishes of one client not finished. */
+    uint16_t inflight_max;       /* The same to a client, if it asks no less. */
     uint32_t output_bytes_max;   /* Unsent bytes of one connection. */
     uint32_t queue_messages_max; /* Messages waiting in one session. */
     uint64_t queue_bytes_max;

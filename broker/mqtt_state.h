@@ -79,6 +79,8 @@ void mqtt_turn_set_busy(struct mqtt_server *s);
 /* route.c */
 /* Give `p` to all who want it: sessions here, other loops, the retained messages. */
 void route_publication(struct mqtt_server *s, const struct publication *p);
+/* `p` comes again: only its retained state, everywhere. */
+void route_again(struct mqtt_server *s, const struct publication *p);
 /* The part for this loop. `kind` as in crossing.h. */
 void route_local(struct mqtt_server *s, struct message *m, unsigned kind);
 /* To the member here of a "$share/..." filter whose turn it is. */

@@ -44,7 +44,7 @@ static void flush(struct mqtt_server *s, struct conn *c)
     }
     c->after_interest = false;
     conn_flush(c);
-    if (c->is_full && c->acks.count < s->options->receive_maximum) {
+    if (c->is_full && c->acks.count < s->options->receive_maximum && !conn_is_clogged(c)) {
         c->is_full = false;
         conn_resume(c);
     }
@@ -111,7 +111,7 @@ static void check_conn(struct mqtt_server *s, struct conn *c, int64_t now_ms)
         if (now_ms > c->heard_ms) {
             conn_close(c, 0, false);
         }
-    } else if (!is_read) {
+    } else if (!is_read && !conn_is_clogged(c)) {
         c->heard_ms = now_ms; /* It may have spoken: we did not listen. */
     } else if (c->silence_max_ms > 0 && now_ms - c->heard_ms > c->silence_max_ms) {
         metrics_add(METRIC_KEEP_ALIVE_TIMEOUTS, 1);

@@ -16,20 +16,25 @@ static uint16_t id_of(uint64_t sequence)
     return (uint16_t)(sequence % IDS + 1);
 }
 
+static bool entry_is_done(const struct outbox_entry *e)
+{
+    return e->message == NULL && !e->received;
+}
+
 static void entry_clear(struct outbox *o, struct outbox_entry *e)
 {
     if (e->message != NULL) {
         o->bytes -= message_bytes(e->message);
         message_drop(e->message);
         free(e->ids);
-        *e = (struct outbox_entry){0};
     }
+    *e = (struct outbox_entry){0};
 }
 
 /* Move the head over what is done; an empty ring gives its memory back. */
 static void settle(struct outbox *o)
 {
-    while (o->head < o->next && entry_at(o, o->head)->message == NULL) {
+    while (o->head < o->next && entry_is_done(entry_at(o, o->head))) {
         o->head++;
     }
     if (o->head == o->tail) {
@@ -102,6 +107,10 @@ enum err outbox_next(const struct outbox *o, uint32_t window, struct delivery *o
         return E_END;
     }
     const struct outbox_entry *e = entry_at(o, o->next);
+    if (e->received) {
+        *out = (struct delivery){.packet_id = id_of(o->next), .qos = 2};
+        return OK;
+    }
     /* The second bound keeps ids unique when the oldest packet is never acknowledged. */
     if (e->qos > 0 && (o->unacked >= window || o->next - o->head >= IDS)) {
         return E_BUSY;
@@ -117,10 +126,9 @@ enum err outbox_next(const struct outbox *o, uint32_t window, struct delivery *o
 }
 
 /* Step over entries that were acknowledged before the connection was lost. */
-static void next_forward(struct outbox *o)
+static void next_settle(struct outbox *o)
 {
-    o->next++;
-    while (o->next < o->tail && entry_at(o, o->next)->message == NULL) {
+    while (o->next < o->tail && entry_is_done(entry_at(o, o->next))) {
         o->next++;
     }
 }
@@ -135,7 +143,8 @@ void outbox_sent(struct outbox *o)
     }
     e->sent = true;
     o->unacked++;
-    next_forward(o);
+    o->next++;
+    next_settle(o);
 }
 
 void outbox_skip(struct outbox *o)
@@ -144,20 +153,80 @@ void outbox_skip(struct outbox *o)
     CHECK(o->next < o->tail);
     o->qos0 -= e->qos == 0;
     entry_clear(o, e);
-    next_forward(o);
+    o->next++;
+    next_settle(o);
+    settle(o);
+}
+
+/* The entry under way with that id; NULL: none. */
+static struct outbox_entry *entry_find(struct outbox *o, uint16_t packet_id)
+{
+    uint16_t first = id_of(o->head);
+    uint64_t sequence = o->head + (uint64_t)((packet_id + IDS - first) % IDS);
+    if (packet_id == 0 || sequence >= o->next) {
+        return NULL;
+    }
+    struct outbox_entry *e = entry_at(o, sequence);
+    return e->qos == 0 ? NULL : e; /* A cleared entry has QoS 0, too. */
+}
+
+static void finish(struct outbox *o, struct outbox_entry *e)
+{
+    entry_clear(o, e);
+    o->unacked--;
     settle(o);
 }
 
 enum err outbox_ack(struct outbox *o, uint16_t packet_id)
 {
-    uint16_t first = id_of(o->head);
-    uint64_t sequence = o->head + (uint64_t)((packet_id + IDS - first) % IDS);
-    if (packet_id == 0 || sequence >= o->next || entry_at(o, sequence)->message == NULL) {
+    struct outbox_entry *e = entry_find(o, packet_id);
+    if (e == NULL) {
         return E_NOT_FOUND;
     }
-    entry_clear(o, entry_at(o, sequence));
-    o->unacked--;
-    settle(o);
+    if (e->qos != 1) {
+        return E_DENIED;
+    }
+    finish(o, e);
+    return OK;
+}
+
+enum err outbox_receive(struct outbox *o, uint16_t packet_id)
+{
+    struct outbox_entry *e = entry_find(o, packet_id);
+    if (e == NULL) {
+        return E_NOT_FOUND;
+    }
+    if (e->qos != 2) {
+        return E_DENIED;
+    }
+    entry_clear(o, e);
+    *e = (struct outbox_entry){.qos = 2, .sent = true, .received = true};
+    return OK;
+}
+
+enum err outbox_complete(struct outbox *o, uint16_t packet_id)
+{
+    struct outbox_entry *e = entry_find(o, packet_id);
+    if (e == NULL) {
+        return E_NOT_FOUND;
+    }
+    if (!e->received) {
+        return E_DENIED;
+    }
+    finish(o, e);
+    return OK;
+}
+
+enum err outbox_refuse(struct outbox *o, uint16_t packet_id)
+{
+    struct outbox_entry *e = entry_find(o, packet_id);
+    if (e == NULL) {
+        return E_NOT_FOUND;
+    }
+    if (e->qos != 2) {
+        return E_DENIED;
+    }
+    finish(o, e);
     return OK;
 }
 
@@ -172,9 +241,7 @@ void outbox_rewind(struct outbox *o, uint64_t *lost)
         }
     }
     o->next = o->head;
-    while (o->next < o->tail && entry_at(o, o->next)->message == NULL) {
-        o->next++;
-    }
+    next_settle(o);
     o->unacked = 0;
     settle(o);
 }

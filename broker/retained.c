@@ -242,7 +242,7 @@ enum err retained_read(struct bytes topic, struct bytes value, uint64_t stamp,
     if (e == E_VERSION) {
         return e;
     }
-    if (e != OK || p.qos > 1 || p.payload.size == 0 || !topic_is_name(topic)) {
+    if (e != OK || p.qos > 2 || p.payload.size == 0 || !topic_is_name(topic)) {
         return E_CORRUPT;
     }
     *out = p;

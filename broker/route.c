@@ -179,6 +179,16 @@ void route_shared(struct mqtt_server *s, struct message *m, struct bytes filter)
     deliver_shared(&r, share);
 }
 
+void route_again(struct mqtt_server *s, const struct publication *p)
+{
+    struct route r = {s, p, NULL};
+    if (p->retain) {
+        retain(&r);
+        cross(&r, 0);
+    }
+    message_drop(r.message);
+}
+
 void route_local(struct mqtt_server *s, struct message *m, unsigned kind)
 {
     struct route r = {s, &m->view, m};

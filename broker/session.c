@@ -26,7 +26,8 @@ void session_destroy(struct session *s)
     CHECK(s->subscriber.first == NULL);
     outbox_clear(&s->outbox);
     message_drop(s->will);
-    free(s->unacked);
+    packet_ids_clear(&s->unacked);
+    packet_ids_clear(&s->received);
     free(s);
 }
 
@@ -52,6 +53,8 @@ void session_detach(struct session *s, int64_t now_ms, bool discard_will, uint64
 {
     s->conn = NULL;
     outbox_rewind(&s->outbox, lost);
+    packet_ids_trim(&s->unacked);
+    packet_ids_trim(&s->received);
     s->end_due_ms =
         s->expiry_s == UINT32_MAX ? SESSION_NEVER_MS : now_ms + (int64_t)s->expiry_s * MS_PER_S;
     if (discard_will) {
@@ -64,38 +67,37 @@ void session_detach(struct session *s, int64_t now_ms, bool discard_will, uint64
     }
 }
 
-void session_add_unacked(struct session *s, uint16_t packet_id)
+enum session_arrival session_arrive(const struct session *s, uint16_t packet_id, uint8_t qos)
 {
-    uint16_t *grown = realloc(s->unacked, (s->unacked_count + 1) * sizeof *grown);
-    if (grown != NULL) {
-        s->unacked = grown;
-        s->unacked[s->unacked_count++] = packet_id;
+    bool is_unsure = packet_ids_has(&s->unacked, packet_id);
+    if (qos < 2) {
+        return is_unsure ? SESSION_UNSURE : SESSION_NEW;
+    }
+    if (!packet_ids_has(&s->received, packet_id)) {
+        return SESSION_NEW;
+    }
+    return is_unsure ? SESSION_UNSURE : SESSION_KNOWN;
+}
+
+enum err session_receive(struct session *s, uint16_t packet_id, uint8_t qos)
+{
+    if (qos == 2) {
+        TRY(packet_ids_add(&s->received, packet_id));
+    }
+    (void)packet_ids_remove(&s->unacked, packet_id);
+    return OK;
+}
+
+void session_doubt(struct session *s, uint16_t packet_id)
+{
+    if (packet_ids_add(&s->unacked, packet_id) != OK) {
+        (void)session_release(s, packet_id); /* Rather forwarded twice than never stored. */
     }
 }
 
-bool session_has_unacked(const struct session *s, uint16_t packet_id)
+bool session_release(struct session *s, uint16_t packet_id)
 {
-    for (uint32_t i = 0; i < s->unacked_count; i++) {
-        if (s->unacked[i] == packet_id) {
-            return true;
-        }
-    }
-    return false;
-}
-
-void session_forget_unacked(struct session *s, uint16_t packet_id)
-{
-    uint32_t left = 0;
-    for (uint32_t i = 0; i < s->unacked_count; i++) {
-        if (s->unacked[i] != packet_id) {
-            s->unacked[left++] = s->unacked[i];
-        }
-    }
-    s->unacked_count = left;
-    if (left == 0) {
-        free(s->unacked);
-        s->unacked = NULL;
-    }
+    return packet_ids_remove(&s->received, packet_id);
 }
 
 struct message *session_end(struct session *s)

@@ -2,7 +2,7 @@
  *
  * No socket, no clock, no thread: time comes in events, and what is to be done comes out as a
  * return value, so tests run years of it. The loop that owns the session acts on it (conn.c).
- * Sources: MQTT 5.0 sections 3.1.2.5 (will), 3.1.2.11 (expiry), 4.1 and 4.4. */
+ * Sources: MQTT 5.0 sections 3.1.2.5 (will), 3.1.2.11 (expiry), 4.1, 4.3 and 4.4. */
 
 #ifndef BROKER_SESSION_H
 #define BROKER_SESSION_H
@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "broker/outbox.h"
+#include "broker/packet_ids.h"
 #include "broker/subscriptions.h"
 
 #define SESSION_NEVER_MS INT64_MAX
@@ -26,12 +27,12 @@ struct session {
     int64_t will_due_ms;  /* SESSION_NEVER_MS while connected. */
     int64_t end_due_ms;   /* The same. */
     uint32_t will_delay_s;
-    uint32_t expiry_s; /* UINT32_MAX: never. */
-    uint16_t window;   /* QoS 1 messages under way to the client at most. */
-    uint16_t *unacked; /* Packet ids received on earlier connections, never acked. */
-    uint32_t unacked_count;
-    uint64_t hash;           /* hash_bytes(id) */
-    struct session *chained; /* Next in the same slot of the session table. */
+    uint32_t expiry_s;          /* UINT32_MAX: never. */
+    uint16_t window;            /* QoS 1 and 2 messages under way to the client at most. */
+    struct packet_ids unacked;  /* Of publishes on earlier connections, never answered. */
+    struct packet_ids received; /* Of QoS 2 publishes that were forwarded, until their PUBREL. */
+    uint64_t hash;              /* hash_bytes(id) */
+    struct session *chained;    /* Next in the same slot of the session table. */
     uint32_t id_bytes;
     uint8_t id[];
 };
@@ -56,14 +57,23 @@ void session_attach(struct session *s, struct conn *conn, uint32_t expiry_s, uin
 /* Takes over the caller's hold on `will`. Of a connected session. */
 void session_set_will(struct session *s, struct message *will, uint32_t delay_s);
 
-/* The connection ended at `now_ms`; `unacked` are ids of QoS 1 publishes taken from the client and
- * not acknowledged. After a DISCONNECT with reason 0 the will is dropped [MQTT-3.1.2-10].
- * `*lost`: QoS 0 messages that will not be sent. */
+/* The connection ended at `now_ms`. After a DISCONNECT with reason 0 the will is dropped
+ * [MQTT-3.1.2-10]. `*lost`: QoS 0 messages that will not be sent. */
 void session_detach(struct session *s, int64_t now_ms, bool discard_will, uint64_t *lost);
-/* Remember a publish whose PUBACK was never written. Lack of memory forgets it. */
-void session_add_unacked(struct session *s, uint16_t packet_id);
-bool session_has_unacked(const struct session *s, uint16_t packet_id);
-void session_forget_unacked(struct session *s, uint16_t packet_id); /* Not there: fine. */
+
+/* A publish of QoS 1 or 2 arrived. How it is to be handled: */
+enum session_arrival {
+    SESSION_NEW,    /* Store and forward it. */
+    SESSION_UNSURE, /* It came before, but was never answered: QoS 1 as new, QoS 2 store only. */
+    SESSION_KNOWN   /* It came before and was received (QoS 2): answer [MQTT-4.3.3-10]. */
+};
+enum session_arrival session_arrive(const struct session *s, uint16_t packet_id, uint8_t qos);
+/* It was stored and is being forwarded. E_NO_MEMORY. */
+MUST_USE enum err session_receive(struct session *s, uint16_t packet_id, uint8_t qos);
+/* Its PUBACK or PUBREC was never written. Lack of memory forgets that it came. */
+void session_doubt(struct session *s, uint16_t packet_id);
+/* The client released it (PUBREL), or heard that it was not kept. False: not there. */
+bool session_release(struct session *s, uint16_t packet_id);
 
 /* What is due at `now_ms`, for a session that is not connected: the will to publish (the caller's
  * hold, once) and whether the session has ended. */

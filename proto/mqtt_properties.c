@@ -310,9 +310,9 @@ enum err mqtt_property_put_user(struct writer *w, struct bytes name, struct byte
 
 enum err mqtt_properties_forward(struct bytes raw, struct writer *w)
 {
-    const uint64_t hop_only = MQTT_PROPERTY_BIT(MQTT_TOPIC_ALIAS) |
-                              MQTT_PROPERTY_BIT(MQTT_SUBSCRIPTION_ID) |
-                              MQTT_PROPERTY_BIT(MQTT_MESSAGE_EXPIRY);
+    const uint64_t hop_only =
+        MQTT_PROPERTY_BIT(MQTT_TOPIC_ALIAS) | MQTT_PROPERTY_BIT(MQTT_SUBSCRIPTION_ID) |
+        MQTT_PROPERTY_BIT(MQTT_MESSAGE_EXPIRY) | MQTT_PROPERTY_BIT(MQTT_WILL_DELAY);
     struct property p = {0};
     size_t size_before = w->size;
     uint8_t reason;

@@ -82,8 +82,8 @@ MUST_USE enum err mqtt_property_put_bytes(struct writer *w, enum mqtt_property i
                                           struct bytes value);
 MUST_USE enum err mqtt_property_put_user(struct writer *w, struct bytes name, struct bytes value);
 
-/* Copy from a PUBLISH's checked list what a server forwards unaltered (all but topic alias,
- * subscription ids and message expiry) [MQTT-3.3.2-17 and others]. E_LIMIT. */
+/* Copy from the checked list of a PUBLISH or will what a server forwards unaltered (all but topic
+ * alias, subscription ids, message expiry and will delay) [MQTT-3.3.2-17 and others]. E_LIMIT. */
 MUST_USE enum err mqtt_properties_forward(struct bytes raw, struct writer *w);
 
 #endif /* PROTO_MQTT_PROPERTIES_H */

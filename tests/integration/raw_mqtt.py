@@ -7,7 +7,8 @@ from collections import namedtuple
 
 Message = namedtuple("Message", "topic payload qos retain dup packet_id properties")
 
-CONNACK, PUBLISH, PUBACK, SUBACK, PINGRESP, DISCONNECT = 2, 3, 4, 9, 13, 14
+CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK, UNSUBACK = 2, 3, 4, 5, 6, 7, 9, 11
+PINGRESP, DISCONNECT = 13, 14
 
 
 def varint(n):
@@ -108,17 +109,26 @@ class Client:
         return body[0]
 
     def publish(self, topic, payload, qos=0, packet_id=0, retain=0, dup=0, properties=b"", wait=True):
-        """The reason code of the PUBACK."""
+        """The reason code of the PUBACK or PUBREC."""
         body = string(topic) + (struct.pack(">H", packet_id) if qos else b"")
         if self.version == 5:
             body += varint(len(properties)) + properties
         raw = payload.encode() if isinstance(payload, str) else payload
         self.send(packet(0x30 | dup << 3 | qos << 1 | retain, body + raw))
         if qos and wait:
-            kind, _, body = self.read()
-            assert kind == PUBACK and body[:2] == struct.pack(">H", packet_id)
-            return body[2] if len(body) > 2 else 0
+            return self.answer(PUBACK if qos == 1 else PUBREC, packet_id)
         return None
+
+    def answer(self, kind, packet_id):
+        """Reads that acknowledgement; its reason code."""
+        got, _, body = self.read()
+        assert got == kind and body[:2] == struct.pack(">H", packet_id), (got, body)
+        return body[2] if len(body) > 2 else 0
+
+    def release(self, packet_id):
+        """The second half of a publish of QoS 2; the reason code of the PUBCOMP."""
+        self.acknowledge(packet_id, PUBREL)
+        return self.answer(PUBCOMP, packet_id)
 
     def subscribe(self, *filters, properties=b""):
         """`filters` are (filter, options); the codes of the SUBACK."""
@@ -147,8 +157,9 @@ class Client:
             self.acknowledge(packet_id)
         return Message(topic, body.decode(), qos, flags & 1, flags >> 3, packet_id, properties)
 
-    def acknowledge(self, packet_id):
-        self.send(packet(0x40, struct.pack(">H", packet_id)))
+    def acknowledge(self, packet_id, kind=PUBACK, code=None):
+        body = struct.pack(">H", packet_id) + (b"" if code is None else bytes([code]))
+        self.send(packet(kind << 4 | 2 * (kind == PUBREL), body))
 
     def disconnect(self, code=None):
         self.send(b"\xe0\0" if code is None else bytes([0xE0, 1, code]))

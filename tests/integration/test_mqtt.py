@@ -26,7 +26,6 @@ def test_refusals_of_connect(shared_server):
     assert Client(s, "", 4, clean=False).code == 2
     assert Client(s, new_id(), 4, will=("$SYS/x", "1", 0, 0, b"")).code == 5
     assert Client(s, new_id(), 5, properties=b"\x15" + string("SCRAM")).code == 0x8C
-    assert Client(s, new_id(), 5, will=("w", "1", 2, 0, b"")).code == 0x9B
 
 
 def test_the_first_packet_is_a_connect_of_a_known_version(shared_server):
@@ -198,16 +197,9 @@ def test_messages_expire_and_count_down(shared_server):
 
 def test_what_is_not_offered_is_refused_by_the_right_code(shared_server):
     c = Client(shared_server, new_id())
-    c.send(packet(0x34, string("qos2") + b"\0\1\0x"))
-    assert c.disconnect_code() == 0x9B
-    c = Client(shared_server, new_id(), 4)
-    c.send(packet(0x34, string("qos2") + b"\0\1x"))
-    assert c.is_closed()
-    c = Client(shared_server, new_id())
     assert c.publish("$SYS/x", "1", 1, 1) == 0x87
     c.send(b"\x30\xff\xff\xff\x7f")
     assert c.disconnect_code() == 0x95
-    assert Client(shared_server, new_id(), 4).subscribe(("two", 2)) == [1]
 
 
 def test_the_limits_of_a_client_are_kept(shared_server):

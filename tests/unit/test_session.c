@@ -217,14 +217,139 @@ static void unacknowledged_publishes_are_remembered_once(void **state)
 {
     (void)state;
     struct session *s = session(60, 1);
-    session_add_unacked(s, 7);
-    session_add_unacked(s, 9);
-    assert_true(session_has_unacked(s, 7));
-    assert_false(session_has_unacked(s, 8));
-    session_forget_unacked(s, 7);
-    assert_false(session_has_unacked(s, 7));
-    session_forget_unacked(s, 9);
-    assert_null(s->unacked);
+    uint64_t lost = 0;
+    session_doubt(s, 7);
+    session_doubt(s, 9);
+    session_doubt(s, 7);
+    assert_int_equal(session_arrive(s, 7, 1), SESSION_UNSURE);
+    assert_int_equal(session_arrive(s, 8, 1), SESSION_NEW);
+    assert_ok(session_receive(s, 7, 1));
+    assert_int_equal(session_arrive(s, 7, 1), SESSION_NEW);
+    assert_ok(session_receive(s, 9, 1));
+    session_detach(s, 0, false, &lost);
+    assert_null(s->unacked.at);
+    assert_null(s->received.at);
+    session_destroy(s);
+}
+
+static void a_publish_of_qos_2_is_forwarded_once_until_it_is_released(void **state)
+{
+    (void)state;
+    struct session *s = session(60, 1);
+    uint64_t lost = 0;
+    assert_int_equal(session_arrive(s, 7, 2), SESSION_NEW);
+    assert_ok(session_receive(s, 7, 2));
+    assert_int_equal(session_arrive(s, 7, 2), SESSION_KNOWN);
+    assert_int_equal(session_arrive(s, 8, 2), SESSION_NEW);
+    /* Its PUBREC was never written: it may not be on disk, but it was forwarded. */
+    session_doubt(s, 7);
+    session_detach(s, 0, false, &lost);
+    session_attach(s, connection, 60, 1);
+    assert_int_equal(session_arrive(s, 7, 2), SESSION_UNSURE);
+    assert_ok(session_receive(s, 7, 2));
+    assert_int_equal(session_arrive(s, 7, 2), SESSION_KNOWN);
+    assert_true(session_release(s, 7));
+    assert_false(session_release(s, 7));
+    assert_int_equal(session_arrive(s, 7, 2), SESSION_NEW);
+    session_destroy(s);
+}
+
+static void packet_ids_are_a_set(void **state)
+{
+    (void)state;
+    struct packet_ids ids = {0};
+    for (unsigned i = 0; i < 3000; i++) {
+        assert_ok(packet_ids_add(&ids, (uint16_t)(i * 7919 % 1000 + 1)));
+    }
+    assert_int_equal(ids.count, 1000);
+    for (unsigned i = 0; i < 1000; i++) {
+        assert_int_equal(ids.at[i], i + 1);
+    }
+    assert_false(packet_ids_has(&ids, 0));
+    assert_false(packet_ids_remove(&ids, 1001));
+    for (unsigned i = 1; i <= 1000; i += 2) {
+        assert_true(packet_ids_remove(&ids, (uint16_t)i));
+        assert_false(packet_ids_has(&ids, (uint16_t)i));
+        assert_true(packet_ids_has(&ids, (uint16_t)(i + 1)));
+    }
+    assert_int_equal(ids.count, 500);
+    packet_ids_clear(&ids);
+    assert_false(packet_ids_has(&ids, 2));
+    packet_ids_trim(&ids);
+}
+
+static void a_message_of_qos_2_is_received_and_then_completed(void **state)
+{
+    (void)state;
+    struct session *s = session(60, 1);
+    struct delivery d;
+    offer(s, "1", 2);
+    offer(s, "2", 2);
+    expect(s, "1", 1, false);
+    assert_int_equal(outbox_ack(&s->outbox, 1), E_DENIED);
+    assert_int_equal(outbox_complete(&s->outbox, 1), E_DENIED);
+    assert_int_equal(outbox_receive(&s->outbox, 2), E_NOT_FOUND);
+    assert_ok(outbox_receive(&s->outbox, 1));
+    assert_ok(outbox_receive(&s->outbox, 1)); /* The PUBREL is sent again. */
+    assert_int_equal(outbox_ack(&s->outbox, 1), E_DENIED);
+    /* It takes room in the window until PUBCOMP. */
+    assert_int_equal(session_next(s, &d), E_BUSY);
+    assert_ok(outbox_complete(&s->outbox, 1));
+    assert_int_equal(outbox_complete(&s->outbox, 1), E_NOT_FOUND);
+    expect(s, "2", 2, false);
+    assert_ok(outbox_refuse(&s->outbox, 2));
+    assert_int_equal(session_next(s, &d), E_END);
+    assert_null(s->outbox.ring);
+    assert_int_equal(s->outbox.bytes, 0);
+    session_destroy(s);
+}
+
+static void expect_release(struct session *s, uint16_t id)
+{
+    struct delivery d;
+    assert_ok(session_next(s, &d));
+    assert_null(d.publication);
+    assert_int_equal(d.packet_id, id);
+    outbox_sent(&s->outbox);
+}
+
+static void a_resumed_session_goes_on_where_each_message_was(void **state)
+{
+    (void)state;
+    struct session *s = session(60, 10);
+    struct delivery d;
+    uint64_t lost = 0;
+    offer(s, "1", 2);
+    offer(s, "2", 2);
+    offer(s, "3", 1);
+    offer(s, "4", 2);
+    expect(s, "1", 1, false);
+    expect(s, "2", 2, false);
+    expect(s, "3", 3, false);
+    assert_ok(outbox_receive(&s->outbox, 2));
+    session_detach(s, 0, false, &lost);
+    session_attach(s, connection, 60, 2);
+    assert_int_equal(outbox_receive(&s->outbox, 1), E_NOT_FOUND); /* Not sent here yet. */
+    expect(s, "1", 1, true);
+    expect_release(s, 2);
+    assert_int_equal(session_next(s, &d), E_BUSY);
+    assert_ok(outbox_complete(&s->outbox, 2));
+    expect(s, "3", 3, true);
+    assert_int_equal(outbox_receive(&s->outbox, 3), E_DENIED);
+    assert_int_equal(outbox_refuse(&s->outbox, 3), E_DENIED);
+    assert_ok(outbox_ack(&s->outbox, 3));
+    expect(s, "4", 4, false);
+    assert_ok(outbox_receive(&s->outbox, 1));
+    assert_ok(outbox_receive(&s->outbox, 4));
+    session_detach(s, 0, false, &lost);
+    session_attach(s, connection, 60, 1);
+    /* The window is for messages: it does not hold back what completes them. */
+    expect_release(s, 1);
+    expect_release(s, 4);
+    assert_ok(outbox_complete(&s->outbox, 4));
+    assert_ok(outbox_complete(&s->outbox, 1));
+    assert_null(s->outbox.ring);
+    assert_int_equal(lost, 0);
     session_destroy(s);
 }
 
@@ -240,6 +365,10 @@ int main(void)
         cmocka_unit_test(the_will_never_outlives_the_session),
         cmocka_unit_test(coming_back_or_a_goodbye_cancels_the_will),
         cmocka_unit_test(unacknowledged_publishes_are_remembered_once),
+        cmocka_unit_test(a_publish_of_qos_2_is_forwarded_once_until_it_is_released),
+        cmocka_unit_test(packet_ids_are_a_set),
+        cmocka_unit_test(a_message_of_qos_2_is_received_and_then_completed),
+        cmocka_unit_test(a_resumed_session_goes_on_where_each_message_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

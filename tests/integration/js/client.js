@@ -1,5 +1,5 @@
 // A foreign client for the tests: prints one JSON line per event, takes its orders from argv.
-// node client.js PORT VERSION sub FILTER COUNT | pub TOPIC PAYLOAD QOS RETAIN | will TOPIC PAYLOAD
+// node client.js PORT VERSION sub FILTER COUNT [QOS] | pub TOPIC PAYLOAD QOS RETAIN | will TOPIC PAYLOAD
 const mqtt = require("mqtt");
 const [port, version, verb, ...rest] = process.argv.slice(2);
 const options = { protocolVersion: Number(version), reconnectPeriod: 0, connectTimeout: 5000 };
@@ -19,7 +19,7 @@ client.on("message", (topic, payload, packet) => {
 client.on("connect", (connack) => {
   say({ connected: connack.sessionPresent, code: connack.reasonCode ?? connack.returnCode });
   if (verb === "sub") {
-    client.subscribe(rest[0], { qos: 1 }, (e, granted) => say({ subscribed: granted.map((g) => g.qos) }));
+    client.subscribe(rest[0], { qos: Number(rest[2] ?? 1) }, (e, granted) => say({ subscribed: granted.map((g) => g.qos) }));
   } else if (verb === "pub") {
     client.publish(rest[0], rest[1], { qos: Number(rest[2]), retain: rest[3] === "true" }, (e) => {
       say({ published: e ? e.message : true });
