@@ -13,7 +13,10 @@
 #include "broker/house.h"
 #include "broker/notify.h"
 
-enum { EXIT_FAILED = 1, EXIT_USAGE = 2, MMAP_THRESHOLD = 256 << 10 };
+/* MMAP_THRESHOLD: fixed, or it grows with the first 2 MB list that LMDB frees, and then all of them
+ * stay. It lies above a query's working memory, and that much free memory is kept, or every query
+ * would get its pages anew. */
+enum { EXIT_FAILED = 1, EXIT_USAGE = 2, MMAP_THRESHOLD = 1 << 20, TRIM_THRESHOLD = 4 << 20 };
 
 /* Kept out of the stack, and alive until the process ends. */
 static struct command_line command_line, reloaded;
@@ -22,9 +25,10 @@ static char complaint[CONFIG_COMPLAINT_BYTES_MAX];
 static void prepare_process(sigset_t *awaited)
 {
     struct rlimit files;
-    /* Fixed, or it grows with the first 2 MB list that LMDB frees, and then all of them stay. */
-    // NOLINTNEXTLINE(concurrency-mt-unsafe): no other thread yet
+    // NOLINTBEGIN(concurrency-mt-unsafe): no other thread yet
     (void)mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
+    (void)mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD);
+    // NOLINTEND(concurrency-mt-unsafe)
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         files.rlim_cur = files.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &files);

@@ -27,10 +27,11 @@ enum { UNITS = sizeof units / sizeof units[0] };
 
 enum err chunk_scratch_create(struct chunk_scratch **out)
 {
-    struct chunk_scratch *s = calloc(1, sizeof *s);
+    struct chunk_scratch *s = malloc(sizeof *s); /* Nothing is read before it is written. */
     if (s == NULL) {
         return E_NO_MEMORY;
     }
+    s->is_dense = false;
     *out = s;
     return OK;
 }
@@ -231,16 +232,15 @@ enum err chunk_times(const struct chunk *c, struct chunk_scratch *scratch, int64
 
     TRY(ints_read(&in, c->rows, scratch, times));
     bool is_good = in.size == 0 && times[0] == 0 && (uint64_t)times[c->rows - 1] == span;
+    uint64_t before = 0;
+    times[0] = c->first_ns;
     for (uint32_t i = 1; i < c->rows; i++) {
-        is_good &= (uint64_t)times[i - 1] < (uint64_t)times[i];
+        uint64_t time = (uint64_t)times[i];
+        is_good &= before < time;
+        times[i] = (int64_t)((uint64_t)c->first_ns + time * c->unit_ns);
+        before = time;
     }
-    if (!is_good) {
-        return E_CORRUPT;
-    }
-    for (uint32_t i = 0; i < c->rows; i++) {
-        times[i] = (int64_t)((uint64_t)c->first_ns + (uint64_t)times[i] * c->unit_ns);
-    }
-    return OK;
+    return is_good ? OK : E_CORRUPT;
 }
 
 /* NOLINTNEXTLINE(readability-function-size): points are two arrays and a count. */

@@ -3,7 +3,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-enum { BLOCK_BYTES = 1 << 18, ALIGN = 8 };
+/* Blocks are so large that malloc() maps each on its own and gives it back to the system whole. */
+enum { BLOCK_BYTES = 1 << 20, ALIGN = 8 };
 
 struct arena_block {
     struct arena_block *next;

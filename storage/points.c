@@ -21,6 +21,7 @@ void points_fini(struct points *p)
 void points_start(struct points *p, int64_t from_ns, int64_t end_ns)
 {
     p->count = 0;
+    p->unsorted = false;
     p->from_ns = from_ns;
     p->end_ns = end_ns;
 }
@@ -84,16 +85,10 @@ void points_take(struct points *p, size_t filled)
         memmove(times, times + from, (to - from) * sizeof *times);
         memmove(values, values + from, (to - from) * sizeof *values);
     }
-    p->count += from < to ? to - from : 0;
-}
-
-static bool is_strict(const int64_t *times, size_t count)
-{
-    bool strict = true;
-    for (size_t i = 1; i < count; i++) {
-        strict &= times[i] > times[i - 1];
+    if (from < to) {
+        p->unsorted |= p->count > 0 && times[0] <= times[-1];
+        p->count += to - from;
     }
-    return strict;
 }
 
 /* Back from sorted items; of equal times the last, which came last, stays. */
@@ -112,7 +107,7 @@ static void unpack(struct points *p)
 
 enum err points_settle(struct points *p)
 {
-    if (is_strict(p->times, p->count)) {
+    if (!p->unsorted) {
         return OK;
     }
     if (p->items == NULL) {
@@ -127,5 +122,6 @@ enum err points_settle(struct points *p)
     }
     timed_sort(p->items, p->count, p->items + p->limit);
     unpack(p);
+    p->unsorted = false;
     return OK;
 }

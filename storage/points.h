@@ -8,6 +8,8 @@
 #ifndef STORAGE_POINTS_H
 #define STORAGE_POINTS_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 #include "storage/timed.h"
 
@@ -16,6 +18,7 @@ enum { POINTS_MAX = 1 << 17, POINTS_KEEP = POINTS_MAX / 2 };
 struct points {
     int64_t from_ns, end_ns; /* The window; the end may come nearer. */
     size_t count, limit;
+    bool unsorted; /* A time is not behind the one before it. */
     int64_t *times;
     double *values;
     struct timed *items; /* For sorting, twice `limit`; NULL until needed. */
@@ -31,13 +34,14 @@ void points_start(struct points *p, int64_t from_ns, int64_t end_ns);
  * hand over by points_take(). E_NO_MEMORY. */
 MUST_USE enum err points_reserve(struct points *p, size_t more);
 
-/* The `filled` ascending points behind the last: keep those inside the window. */
+/* The `filled` strictly ascending points behind the last: keep those inside the window. */
 void points_take(struct points *p, size_t filled);
 
 /* One point; left out if outside the window. Needs room for it. */
 static inline void points_add(struct points *p, int64_t time_ns, double value)
 {
     if (time_ns >= p->from_ns && time_ns < p->end_ns) {
+        p->unsorted |= p->count > 0 && time_ns <= p->times[p->count - 1];
         p->times[p->count] = time_ns;
         p->values[p->count] = value;
         p->count++;
