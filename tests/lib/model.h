@@ -95,7 +95,7 @@ static inline double model_stddev(const struct model *m, size_t from, size_t to,
     size_t count = 0;
     for (size_t i = from; i < to; i++) {
         if (!isnan(m->points[i].value)) {
-            long double apart = m->points[i].value - mean;
+            long double apart = (long double)m->points[i].value - mean;
             squares += apart * apart;
             count++;
         }

@@ -159,7 +159,7 @@ static double any_value(struct rng *rng)
 {
     switch (rng_below(rng, 12)) {
     case 0:
-        return NAN;
+        return nan("");
     case 1:
         return (double)(int64_t)rng_next(rng) / 1e7;
     case 2:
@@ -219,7 +219,7 @@ static void assert_scan(struct engine *e, struct scan *scan, struct series_ref r
 
 static bool is_near(double got, long double want, long double magnitude)
 {
-    return fabsl(got - want) <= 1e-12L * magnitude;
+    return fabsl((long double)got - want) <= 1e-12L * magnitude;
 }
 
 /* One row of all aggregates in order of their bits; without the last, `spread` is false. */
