@@ -28,6 +28,8 @@ struct topic_entry {
     uint32_t period;
     uint32_t fields, fields_room;
     uint32_t names_bytes, names_room;
+    uint64_t after_epoch;      /* `after` is alive while the table's epoch is this. */
+    struct topic_entry *after; /* The one asked for after this one, last time. */
     struct topic_field *field; /* In order of first sight, which is that of every message. */
     uint8_t *names;
     uint16_t topic_bytes;
