@@ -42,6 +42,7 @@ struct store_thread {
     unsigned group_count;
     size_t group_bytes;
     bool failing; /* The last commit failed. */
+    bool checkpoint_failing;
     uint64_t failed_commits;
     struct job checkpoint; /* Runs on a worker while `checkpointing`. */
     enum err checkpoint_result;
@@ -110,13 +111,23 @@ static void run_checkpoint(struct job *job)
     s->checkpoint_result = engine_checkpoint_run(s->engine);
 }
 
+static void note_checkpoint(struct store_thread *s, enum err result)
+{
+    if (result != OK) {
+        s->checkpoint_after_ms = clock_now_ms() + CHECKPOINT_PAUSE_MS;
+    }
+    if (result != OK && !s->checkpoint_failing) {
+        log_line(LOG_ERROR, "store", "checkpoints fail, the journal grows: %s", err_text(result));
+    } else if (result == OK && s->checkpoint_failing) {
+        log_line(LOG_WARN, "store", "checkpoints work again");
+    }
+    s->checkpoint_failing = result != OK;
+}
+
 static void end_checkpoint(struct store_thread *s)
 {
     const enum err e = engine_checkpoint_end(s->engine, s->checkpoint_result);
-    if (e != OK) {
-        log_line(LOG_ERROR, "store", "checkpoint failed, will try again: %s", err_text(e));
-        s->checkpoint_after_ms = clock_now_ms() + CHECKPOINT_PAUSE_MS;
-    }
+    note_checkpoint(s, e);
     s->checkpointing = false;
     answer_admins(s, &s->served, e);
 }
@@ -131,8 +142,7 @@ static bool begin_checkpoint(struct store_thread *s)
         return true;
     }
     if (e != E_END) { /* E_END: all is in partitions already. */
-        log_line(LOG_ERROR, "store", "checkpoint cannot begin: %s", err_text(e));
-        s->checkpoint_after_ms = clock_now_ms() + CHECKPOINT_PAUSE_MS;
+        note_checkpoint(s, e);
     }
     answer_admins(s, &s->waiting, e == E_END ? OK : e);
     return false;

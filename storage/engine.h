@@ -65,8 +65,9 @@ void engine_each_receipt(struct engine *e, void (*visit)(void *context, const st
 /* A checkpoint moves the head into partitions and trims the journal:
  *   begin (store thread)  freeze the head, start a new one. E_BUSY: one is running. E_END: empty.
  *   run   (worker)        write the frozen head out; ingest and queries go on.
- *   end   (store thread)  publish the result of run and trim; after a failure the frozen head stays
- *                         readable and the next begin takes it along. */
+ *   end   (store thread)  publish the result of run and trim; after a failed run the frozen head
+ *                         stays readable and the next begin takes it along; after a failed trim
+ *                         (an error, too) the next one trims. */
 bool engine_wants_checkpoint(const struct engine *e);
 MUST_USE enum err engine_checkpoint_begin(struct engine *e);
 MUST_USE enum err engine_checkpoint_run(struct engine *e);

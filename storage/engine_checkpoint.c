@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "base/log.h"
 #include "storage/engine_inside.h"
 
 bool engine_wants_checkpoint(const struct engine *e)
@@ -185,17 +184,16 @@ static enum err trim(struct engine *e)
 }
 
 /* Records stay until the next checkpoint trims them, too; replay leaves their rows out. */
-static void trim_journal(struct engine *e)
+static enum err trim_journal(struct engine *e)
 {
     enum err result = trim(e);
     if (result != OK) {
-        log_line(LOG_ERROR, "storage", "cannot trim the journal directory=%s error=%s",
-                 e->options.directory, err_name(result));
         engine_count(&e->counters.commit_failures, 1);
         e->is_broken |= result != E_NO_SPACE;
     }
     atomic_store_explicit(&e->counters.journal_bytes, e->journal->calls->live_bytes(e->journal),
                           memory_order_relaxed);
+    return result;
 }
 
 enum err engine_checkpoint_end(struct engine *e, enum err run)
@@ -213,10 +211,10 @@ enum err engine_checkpoint_end(struct engine *e, enum err run)
         engine_count(&e->counters.checkpoint_failures, 1);
         return result;
     }
-    engine_count(&e->counters.checkpoints, 1);
-    trim_journal(e);
+    result = trim_journal(e);
+    engine_count(result == OK ? &e->counters.checkpoints : &e->counters.checkpoint_failures, 1);
     engine_retain(e, atomic_load(&e->horizon_ns)); /* For what was opened meanwhile. */
-    return OK;
+    return result;
 }
 
 void engine_retain(struct engine *e, int64_t horizon_ns)

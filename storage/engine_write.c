@@ -159,7 +159,6 @@ static void undo_definitions(struct engine *e, struct batch *const *batches, uns
 static void on_failure(struct engine *e, enum err result, struct batch *const *batches,
                        unsigned count)
 {
-    engine_count(&e->counters.commit_failures, 1);
     undo_definitions(e, batches, count);
     if (result != E_NO_SPACE) {
         e->is_broken = true;
@@ -184,6 +183,7 @@ static enum err try_write(struct engine *e, struct batch *const *batches, unsign
 enum err engine_write(struct engine *e, struct batch *const *batches, unsigned count)
 {
     enum err result = try_write(e, batches, count);
+    engine_count(&e->counters.commit_failures, result != OK);
     note_journal(e);
     for (unsigned i = 0; i < count; i++) {
         batches[i]->result = result;

@@ -107,6 +107,10 @@ class Server:
             f"hejnal {command} {args}: exit {done.returncode}\n{done.stderr[-2000:]}")
         return done
 
+    def run_check(self):
+        """`hejnal check` of the data directory; the server is down."""
+        return subprocess.run([str(HEJNAL), "check", str(self.directory / "data")], capture_output=True, text=True)
+
     def points(self, series_filter, *args):
         """All points the filter selects: {path: [(time_ns, value text), ...]}."""
         text = self.run("export", series_filter, "--from", "1970-01-01", "--to", "2200-01-01", "--format",

@@ -1,6 +1,9 @@
 """A failing or full disk (P8): said with the protocol's code, nothing acknowledged that is not kept, reads
-and live messages go on, and it recovers without a restart. Faults are injected with libfiu."""
+and live messages go on, and it recovers without a restart. Calls fail through libfiu, all of a kind, or through
+tests/lib/baddisk.c, chosen ones on chosen files."""
 
+import errno
+import random
 import shutil
 import subprocess
 import time
@@ -8,19 +11,24 @@ import time
 import paho.mqtt.client as paho
 import pytest
 
+import baddisk
+from baddisk import BadDiskServer, DONE, META, OPEN, READ, SYNC, WRITE
+from crash import Raw, publish_packet
 from harness import Server, wait_until
 
 FIU = shutil.which("fiu-run")
+QUOTA_EXCEEDED, IMPLEMENTATION_ERROR = "RC:151", "RC:131"
+needs_shim = pytest.mark.skipif(not baddisk.SHIM.exists(), reason="built with sanitizers")
 
 
 class Client:
-    """Paho, MQTT 5, that keeps the reason codes of its PUBACKs."""
+    """Paho, MQTT 5, that keeps what it hears below live/."""
 
     def __init__(self, port):
         self.client = paho.Client(protocol=paho.MQTTv5)
         self.heard, self.up = [], False
         self.client.on_message = lambda c, u, m: self.heard.append(m.payload.decode())
-        self.client.on_connect = lambda *a: setattr(self, "up", True)
+        self.client.on_subscribe = lambda *a: setattr(self, "up", True)
         self.client.connect("127.0.0.1", port)
         self.client.subscribe("live/#")
         self.client.loop_start()
@@ -31,68 +39,260 @@ class Client:
         self.client.loop_stop()
 
 
-def mosquitto_pub(server, value, version="mqttv5"):
-    """Whether the message was acknowledged with success, by a client that says so."""
-    done = subprocess.run(["mosquitto_pub", "-p", str(server.mqtt_port), "-V", version, "-t", "live/x", "-m", str(value), "-q",
-                           "1", "-d"], capture_output=True, text=True, timeout=20)
+def publish(server, value, version="mqttv5", topic="live/x"):
+    """Whether the message was acknowledged with success, and what a client that tells all said."""
+    done = subprocess.run(["mosquitto_pub", "-p", str(server.mqtt_port), "-V", version, "-t", topic, "-s", "-q", "1", "-d"],
+                          input=str(value), capture_output=True, text=True, timeout=20)
     lines = [line for line in done.stdout.splitlines() if "PUBACK" in line]
     return bool(lines) and "RC:0)" in lines[0], done.stdout
+
+
+def closes_without_puback(server):
+    """What an MQTT 3.1.1 client, which cannot be told a reason, gets."""
+    raw = Raw(server.mqtt_port, b"old", clean=True)
+    raw.socket.sendall(publish_packet(b"live/x", 7, b"-1"))
+    with pytest.raises(ConnectionError):
+        raw.packet()
+    raw.close()
+    return True
+
+
+def fill_journal(server):
+    """More than the 1 MiB that starts a checkpoint, acknowledged."""
+    rng = random.Random(1)
+    for _ in range(400):
+        payload = "[" + ",".join("%.17f" % rng.random() for _ in range(400)) + "]"
+        assert publish(server, payload, topic="bulk/x")[0]
+
+
+def values(server, series="live/x"):
+    return [float(v) for _, v in server.points(series).get(series, [])]
+
+
+def lines_with(server, text):
+    return [line for line in server.log_text().splitlines() if text in line]
 
 
 def fiu(server, command):
     subprocess.run(["fiu-ctrl", "-c", command, str(server.process.pid)], check=True, capture_output=True)
 
 
+# LMDB writes single pages with pwrite and runs of pages with writev.
 @pytest.mark.skipif(FIU is None, reason="fiu-run is not installed")
-@pytest.mark.parametrize("point,errno", [("posix/io/rw/pwrite", "ENOSPC"), ("posix/io/rw/pwritev", "ENOSPC"),
-                                         ("posix/io/sync/fdatasync", "EIO")])
-def test_a_failing_disk_is_said_and_survived(point, errno):
-    import errno as codes
-    number = getattr(codes, errno)
-    server = Server("--loops", "1", wrapper=["fiu-run", "-x"])
-    with server:
+@pytest.mark.parametrize("points,error,code", [
+    (["posix/io/rw/pwrite"], errno.ENOSPC, QUOTA_EXCEEDED),
+    (["posix/io/rw/writev", "posix/io/rw/pwrite"], errno.ENOSPC, QUOTA_EXCEEDED),
+    (["posix/io/rw/pwrite"], errno.EIO, IMPLEMENTATION_ERROR),
+    (["posix/io/sync/fdatasync"], errno.EIO, IMPLEMENTATION_ERROR)])
+def test_a_failing_disk_is_said_and_survived(points, error, code):
+    with Server("--loops", "1", wrapper=["fiu-run", "-x"]) as server:
         listener = Client(server.mqtt_port)
-        acked = [i for i in range(5) if mosquitto_pub(server, i)[0]]
-        assert acked == [0, 1, 2, 3, 4]
-        fiu(server, f"enable name={point},failinfo={number}")
-        if point.endswith("pwritev"):  # LMDB writes runs of pages with pwritev, single ones with pwrite.
-            fiu(server, f"enable name=posix/io/rw/pwrite,failinfo={number}")
+        assert all(publish(server, i)[0] for i in range(5))
+        for point in points:
+            fiu(server, f"enable name={point},failinfo={error}")
         for i in range(5, 10):
-            ok, said = mosquitto_pub(server, i)
-            assert not ok, said
+            ok, said = publish(server, i)
+            assert not ok and code in said, said
+        assert closes_without_puback(server)
         wait_until(lambda: "9" in listener.heard)  # Live messages go on,
-        assert server.stats()["ingest.refused.store"] >= 5  # what was lost is counted,
-        stored = [int(v) for _, v in server.points("live/x")["live/x"]]  # reads go on,
-        assert set(acked) <= set(stored)
-        fiu(server, f"disable name={point}")
-        fiu(server, "disable name=posix/io/rw/pwrite")
-
-        def works_again():
-            return mosquitto_pub(server, 10)[0]
-        wait_until(works_again, every=0.2)
+        stats = server.stats()  # what was lost is counted,
+        assert stats["ingest.refused.store"] >= 5 and stats["store.commits.failed"] >= 5
+        assert set(range(5)) <= set(values(server))  # reads go on,
+        assert len(lines_with(server, "writing fails")) == 1  # the log is told once,
+        for point in points:
+            fiu(server, f"disable name={point}")
+        wait_until(lambda: publish(server, 10)[0], every=0.2)  # and it recovers.
+        assert len(lines_with(server, "writing works again")) == 1
+        assert len([line for line in server.log_text().splitlines() if " warn " in line or " error " in line]) == 2
         server.kill()
         server.start()
-        stored = [int(v) for _, v in server.points("live/x")["live/x"]]
-        assert set(acked) | {10} <= set(stored)
+        assert {0, 1, 2, 3, 4, 10} <= set(values(server))
         listener.close()
 
 
-def test_a_full_disk_stops_acknowledgements_not_the_broker(tmp_path):
+def test_a_full_disk_stops_acknowledgements_not_the_broker():
     """A file size limit stands in for a full disk: every write beyond it fails."""
     server = Server("--loops", "1", wrapper=["bash", "-c", 'trap "" XFSZ; ulimit -f 2048; exec "$@"', "bash"])
     with server:
         payload = "[" + ",".join("0.123456789" for _ in range(400)) + "]"
         listener = Client(server.mqtt_port)
-        refused = 0
-        for i in range(2000):
-            done = subprocess.run(["mosquitto_pub", "-p", str(server.mqtt_port), "-V", "mqttv5", "-t", "bulk/x", "-s", "-q", "1",
-                                   "-d"], input=payload, capture_output=True, text=True)
-            if "RC:151" in done.stdout or "RC:0)" not in done.stdout:
-                refused += 1
-                if refused > 3:
-                    break
-        assert refused > 3, "the limit was never reached"
+        acked = refused = 0
+        for _ in range(2000):
+            ok, said = publish(server, payload, topic="bulk/x")
+            acked += ok
+            refused += not ok
+            assert ok or QUOTA_EXCEEDED in said, said
+            if refused > 3:
+                break
+        assert refused > 3 and acked > 0, "the limit was never reached"
         subprocess.run(["mosquitto_pub", "-p", str(server.mqtt_port), "-t", "live/y", "-m", "still here"], check=True)
         wait_until(lambda: "still here" in listener.heard)
-        assert server.points("bulk/x/0")["bulk/x/0"]
+        assert len(values(server, "bulk/x/0")) == acked
+        server.kill()
+        server.wrapper = []
+        server.start()
+        assert len(values(server, "bulk/x/0")) >= acked
+        assert publish(server, 1)[0]
         listener.close()
+
+
+@needs_shim
+@pytest.mark.parametrize("carried_out", [0, DONE])
+def test_after_a_failed_meta_page_the_journal_is_opened_again(carried_out):
+    """LMDB refuses every transaction after such a failure (MDB_PANIC)."""
+    with BadDiskServer("--loops", "1") as server:
+        assert publish(server, 1)[0]
+        server.on(META | carried_out, "journal.mdb", left=1)
+        ok, said = publish(server, 2)
+        assert not ok and IMPLEMENTATION_ERROR in said, said
+        assert server.off() == 1
+        assert publish(server, 3)[0]
+        server.on(META, "journal.mdb", errno.ENOSPC, left=1)
+        assert not publish(server, 4)[0]
+        wait_until(lambda: publish(server, 5)[0])
+        server.kill()
+        server.start()
+        assert {1, 3, 5} <= set(values(server))
+
+
+def spread(server, numbers):
+    """Acknowledged values a day apart, so that each has a partition of its own."""
+    for i in numbers:
+        payload = '{"ts":%d,"v":%d}' % (1_700_000_000_000 + i * 86_400_000, i)
+        assert publish(server, payload, topic="days/x")[0]
+
+
+def checkpoint(server):
+    return server.run("admin", "checkpoint", check=False).returncode == 0
+
+
+@needs_shim
+@pytest.mark.parametrize("path", ["catalog.mdb", "parts", "journal.mdb"])
+@pytest.mark.parametrize("kind", [WRITE, META, SYNC, OPEN])
+def test_a_fault_in_a_checkpoint_loses_nothing_and_is_tried_again(path, kind):
+    """Fail the n-th call, for n = 1, 2, 3 ..., until the checkpoint makes fewer of them."""
+    last = 0
+    with BadDiskServer("--loops", "1", "--partition-days", "1") as server:
+        for skip in range(40):
+            numbers = range(last, last + 3)
+            last += 3
+            spread(server, numbers)
+            before = server.stats()
+            server.on(kind, path, errno.ENOSPC if skip % 2 else errno.EIO, skip, left=1)
+            done = checkpoint(server)
+            hits = server.off()
+            stats = server.stats()
+            assert sorted(values(server, "days/x")) == list(range(last))
+            if not done:
+                assert hits == 1 and stats["store.checkpoints.failed"] > before["store.checkpoints.failed"]
+                assert path == "journal.mdb" or stats["store.journal.bytes"] >= before["store.journal.bytes"]
+            wait_until(lambda: checkpoint(server))
+            assert server.stats()["store.journal.bytes"] == 0
+            assert sorted(values(server, "days/x")) == list(range(last))
+            if hits == 0:
+                break
+        assert hits == 0
+        server.kill()
+        assert server.run_check().returncode == 0
+        server.start()
+        assert sorted(values(server, "days/x")) == list(range(last))
+
+
+@needs_shim
+def test_a_long_outage_of_checkpoints_is_said_once():
+    with BadDiskServer("--loops", "1", "--journal-mb", "1") as server:
+        server.on(META, "parts")
+        fill_journal(server)
+        wait_until(lambda: server.stats()["store.checkpoints.failed"] >= 1)
+        failed = server.stats()["store.checkpoints.failed"]
+        time.sleep(1)
+        assert server.stats()["store.checkpoints.failed"] - failed <= 1  # It does not spin.
+        assert not checkpoint(server) and not checkpoint(server)
+        assert len(lines_with(server, "checkpoints fail")) == 1
+        server.off()
+        assert checkpoint(server)
+        assert len(lines_with(server, "checkpoints work again")) == 1
+
+
+@needs_shim
+@pytest.mark.parametrize("kind,error", [(META | SYNC, errno.EIO), (WRITE, errno.ENOSPC)])
+def test_a_journal_that_cannot_be_trimmed_does_not_spin(kind, error):
+    with BadDiskServer("--loops", "1") as server:
+        fill_journal(server)
+        server.kill()
+        server.options += ["--journal-mb", "1"]
+        server.start()
+        for skip in (3, 2, 1, 0):  # Calls that trim, and before them those that confirm.
+            before = server.stats()
+            server.on(kind, "journal.mdb", error, skip)
+            done = checkpoint(server)
+            time.sleep(0.2)
+            after = server.stats()
+            for name in ("store.checkpoints", "store.checkpoints.failed"):
+                assert after[name] - before[name] <= 2, (name, before[name], after[name])
+            assert not done and server.off() > 0
+        server.off()
+        wait_until(lambda: publish(server, 1)[0])
+        wait_until(lambda: checkpoint(server))
+        server.kill()
+        server.start()
+        assert len(values(server, "bulk/x/0")) == 400
+
+
+@needs_shim
+@pytest.mark.parametrize("kind", [OPEN, READ])
+@pytest.mark.parametrize("path", ["journal.mdb", "catalog.mdb", "act.mdb"])
+def test_a_fault_at_the_start_is_one_clear_complaint(kind, path):
+    server = BadDiskServer("--loops", "1", "--partition-days", "1")
+    with server:
+        spread(server, range(3))
+        assert checkpoint(server)
+        spread(server, range(3, 5))
+        server.kill()
+        server.on(kind, path)
+        size = len(server.log_text())
+        with pytest.raises(AssertionError):
+            server.start()
+        assert server.process.wait(20) == 1
+        said = server.log_text()[size:].splitlines()
+        assert any(path in line for line in said) and 1 <= len(said) <= 2, said
+        server.off()
+        server.start()
+        assert values(server, "days/x") == [0, 1, 2, 3, 4]
+
+
+@needs_shim
+def test_a_start_on_a_full_disk_answers_reads():
+    server = BadDiskServer("--loops", "1", "--partition-days", "1")
+    with server:
+        spread(server, range(3))
+        assert checkpoint(server)
+        spread(server, range(3, 5))
+        server.on(WRITE | META, "", errno.ENOSPC)
+        assert not checkpoint(server)  # New partitions stay without tables.
+        server.kill()
+        server.start()
+        assert values(server, "days/x") == [0, 1, 2, 3, 4]
+        ok, said = publish(server, 1)
+        assert not ok and QUOTA_EXCEEDED in said, said
+        server.off()
+        assert publish(server, 2)[0]
+        wait_until(lambda: checkpoint(server))
+        assert values(server, "days/x") == [0, 1, 2, 3, 4]
+
+
+@needs_shim
+def test_a_partition_that_cannot_be_read_is_an_error_not_a_gap():
+    with BadDiskServer("--loops", "1", "--partition-days", "1") as server:
+        spread(server, range(3))
+        assert checkpoint(server)
+        server.restart()
+        server.on(META, "act.mdb")
+        spread(server, range(3))
+        assert not checkpoint(server)  # Its environments have to be opened again.
+        server.on(READ, "act.mdb")
+        done = server.run("export", "days/x", "--from", "2000-01-01", "--to", "2200-01-01", check=False)
+        assert done.returncode == 1 and done.stderr, done
+        assert publish(server, 1)[0]
+        server.off()
+        assert values(server, "days/x") == [0, 1, 2]
