@@ -31,7 +31,8 @@ enum { CONFIG_TEXT_BYTES_MAX = 1024, CONFIG_COMPLAINT_BYTES_MAX = 2048 };
     NUMBER(packet_bytes_max, 1048576, 128, 268435455, "bytes", "Longest MQTT packet accepted.")    \
     NUMBER(receive_maximum, 1024, 1, 65535, "", "Publishes of a client not acknowledged yet.")     \
     NUMBER(inflight_max, 128, 1, 65535, "", "Messages to a client not acknowledged yet.")          \
-    NUMBER(topic_alias_max, 32, 0, 65535, "", "Topic aliases a client may use.")                   \
+    NUMBER(topic_alias_max, 32, 0, 65535, "",                                                      \
+           "Topic aliases a client may use, and that it is sent.")                                 \
     NUMBER(output_bytes_max, 4194304, 65536, 1073741824, "bytes", "Unsent bytes of a connection.") \
     NUMBER(sessions_max, 200000, 1, 10000000, "", "Sessions kept, connected or not.")              \
     NUMBER(session_expiry_max_s, 604800, 0, 4294967295, "s",                                       \

@@ -158,6 +158,7 @@ void conn_destroy(struct conn *c)
 {
     CHECK(c->state == CONN_CLOSED);
     aliases_free(c);
+    alias_book_clear(&c->book);
     octets_clear(&c->in);
     octets_clear(&c->out);
     ack_ring_clear(&c->acks);

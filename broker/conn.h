@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include "broker/ack_ring.h"
+#include "broker/alias_book.h"
 #include "broker/conn_list.h"
 #include "broker/loop.h"
 #include "broker/octets.h"
@@ -48,8 +49,9 @@ struct conn {
     struct octets in;          /* Input not yet taken. */
     struct octets out;
     struct ack_ring acks;
-    uint32_t unfinished;   /* Publishes of QoS 1 and 2 that were not answered for good. */
-    struct bytes *aliases; /* Owned copies of topics; topic_alias_maximum of them, or NULL. */
+    uint32_t unfinished;    /* Publishes of QoS 1 and 2 that were not answered for good. */
+    struct bytes *aliases;  /* Owned copies of topics; topic_alias_maximum of them, or NULL. */
+    struct alias_book book; /* Aliases towards the client. */
     struct conn_link links[CONN_LISTS];
 };
 

@@ -193,6 +193,11 @@ static void set_terms(struct conn *c, const struct mqtt_connect *p, const struct
     if (mqtt_properties_has(&p->properties, MQTT_MAXIMUM_PACKET_SIZE)) {
         c->packet_bytes_max = p->properties.maximum_packet_size;
     }
+    if (mqtt_properties_has(&p->properties, MQTT_TOPIC_ALIAS_MAXIMUM)) {
+        const uint16_t ours = c->server->options->topic_alias_maximum;
+        const uint16_t theirs = p->properties.topic_alias_maximum;
+        c->book.limit = theirs < ours ? theirs : ours;
+    }
 }
 
 static enum err open_session(struct conn *c, const struct mqtt_connect *p,

@@ -32,22 +32,37 @@ void conn_commit(struct conn *c, const struct writer *w)
     conn_list_add(&c->server->dirty, c);
 }
 
-/* Encode one message. OK; E_END: nothing was written and never will be, counted; E_LIMIT: not now.
- */
-static enum err put_message(struct conn *c, const struct delivery *d)
+/* The bytes of one message, not yet committed. E_END: it never will be sent, counted. */
+static enum err write_message(struct conn *c, const struct delivery *d, struct writer *w)
 {
-    struct writer w;
-    TRY(conn_reserve(c, message_wire_bytes(d), &w));
-    size_t before = w.size;
-    enum err e = message_write(&w, c->version, d, loop_wall_ns(c->server->loop));
-
-    if (e == OK && w.size - before > c->packet_bytes_max) {
+    size_t before = w->size;
+    enum err e = message_write(w, c->version, d, loop_wall_ns(c->server->loop));
+    if (e == OK && w->size - before > c->packet_bytes_max) {
         metrics_add(METRIC_DROPPED_SIZE, 1); /* [MQTT-3.1.2-25] */
         return E_END;
     }
     if (e != OK) {
         metrics_add(e == E_END ? METRIC_DROPPED_EXPIRED : METRIC_DROPPED_QUEUE, 1);
         return E_END;
+    }
+    return OK;
+}
+
+/* Encode one message. OK; E_END: nothing was written and never will be; E_LIMIT: not now. */
+static enum err put_message(struct conn *c, const struct delivery *d)
+{
+    const struct publication *p = d->publication;
+    struct delivery aliased = *d;
+    struct writer w;
+
+    TRY(conn_reserve(c, message_wire_bytes(d), &w));
+    aliased.alias = alias_book_take(&c->book, p->topic, p->topic_hash, &aliased.alias_is_known);
+    enum err e = write_message(c, &aliased, &w);
+    if (e != OK) {
+        if (aliased.alias != 0 && !aliased.alias_is_known) {
+            alias_book_drop(&c->book);
+        }
+        return e;
     }
     conn_commit(c, &w);
     metrics_add(METRIC_MESSAGES_OUT, 1);

@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "proto/mqtt_packet.h"
 
-enum { ID_BYTES_MAX = 5, EXPIRY_BYTES = 5, PROPERTIES_ON_STACK = 512 };
+enum { ID_BYTES_MAX = 5, EXPIRY_BYTES = 5, ALIAS_BYTES = 3, PROPERTIES_ON_STACK = 512 };
 
 static struct bytes copy_in(uint8_t **at, struct bytes from)
 {
@@ -55,7 +55,7 @@ size_t message_wire_bytes(const struct delivery *d)
 {
     const struct publication *p = d->publication;
     return p->topic.size + p->payload.size + p->properties.size + MQTT_PUBLISH_OVERHEAD +
-           EXPIRY_BYTES + (size_t)ID_BYTES_MAX * d->id_count;
+           EXPIRY_BYTES + ALIAS_BYTES + (size_t)ID_BYTES_MAX * d->id_count;
 }
 
 /* Properties that this reader gets beside those forwarded unaltered. */
@@ -69,6 +69,9 @@ static enum err put_properties(struct writer *w, const struct delivery *d, int64
         TRY(mqtt_property_put_u32(w, MQTT_MESSAGE_EXPIRY,
                                   left_s > UINT32_MAX ? UINT32_MAX : (uint32_t)left_s));
     }
+    if (d->alias != 0) {
+        TRY(mqtt_property_put_u16(w, MQTT_TOPIC_ALIAS, d->alias));
+    }
     for (unsigned i = 0; i < d->id_count; i++) {
         TRY(mqtt_property_put_varint(w, MQTT_SUBSCRIPTION_ID, d->ids[i]));
     }
@@ -79,8 +82,8 @@ static enum err write_v5(struct writer *w, const struct mqtt_publish *packet,
                          const struct delivery *d, int64_t now_ns)
 {
     uint8_t on_stack[PROPERTIES_ON_STACK];
-    size_t size =
-        d->publication->properties.size + EXPIRY_BYTES + (size_t)ID_BYTES_MAX * d->id_count;
+    size_t size = d->publication->properties.size + EXPIRY_BYTES + ALIAS_BYTES +
+                  (size_t)ID_BYTES_MAX * d->id_count;
     struct writer list = {on_stack, 0, sizeof on_stack};
 
     if (size > sizeof on_stack) {
@@ -102,7 +105,8 @@ static enum err write_v5(struct writer *w, const struct mqtt_publish *packet,
 enum err message_write(struct writer *w, uint8_t version, const struct delivery *d, int64_t now_ns)
 {
     const struct publication *p = d->publication;
-    const struct mqtt_publish packet = {.topic = p->topic,
+    const struct bytes topic = {p->topic.at, d->alias_is_known ? 0 : p->topic.size};
+    const struct mqtt_publish packet = {.topic = topic,
                                         .payload = p->payload,
                                         .packet_id = d->packet_id,
                                         .qos = d->qos,
@@ -114,7 +118,7 @@ enum err message_write(struct writer *w, uint8_t version, const struct delivery 
     if (version < MQTT_V5) {
         return mqtt_publish_write(w, version, &packet, (struct bytes){NULL, 0});
     }
-    if (d->id_count == 0 && p->expires_ns == MESSAGE_NEVER_NS) {
+    if (d->id_count == 0 && d->alias == 0 && p->expires_ns == MESSAGE_NEVER_NS) {
         return mqtt_publish_write(w, version, &packet, p->properties);
     }
     return write_v5(w, &packet, d, now_ns);

@@ -45,8 +45,10 @@ struct delivery {
     const uint32_t *ids;                   /* Subscription identifiers of v5. */
     unsigned id_count;
     uint16_t packet_id; /* 0 when qos is 0. */
+    uint16_t alias;     /* Of the topic, in v5; 0: none. */
     uint8_t qos;
     bool retain, duplicate;
+    bool alias_is_known; /* The topic is left out. */
 };
 
 /* Room that message_write() needs at most. */

@@ -175,6 +175,16 @@ def test_what_was_sent_once_does_not_expire(shared_server):
     assert (m.payload, m.dup, m.properties) == ("1", 1, u32(MESSAGE_EXPIRY, 0))
 
 
+def test_topics_are_shortened_for_a_client_that_takes_aliases(shared_server):
+    c, p = Client(shared_server, new_id(), properties=u16(0x22, 1)), Client(shared_server, new_id())
+    c.subscribe(("al/#", 1))
+    for text, topic in (("1", "al/1"), ("2", "al/1"), ("3", "al/2"), ("4", "al/1")):
+        p.publish(topic, text, 1, int(text))
+    heard = [c.message() for _ in range(4)]
+    alias = u16(0x23, 1)
+    assert [(m.topic, m.properties) for m in heard] == [("al/1", alias), ("", alias), ("al/2", b""), ("", alias)]
+
+
 @both
 def test_unsubscribe_answers_each_filter(shared_server, version):
     c = Client(shared_server, new_id(), version)
