@@ -5,9 +5,9 @@
 #define BROKER_FLOOR_H
 
 #include "broker/config.h"
-#include "broker/listener.h"
-#include "broker/mqtt_server.h"
-#include "broker/query_server.h"
+#include "broker/mqtt/mqtt_server.h"
+#include "broker/query/query_server.h"
+#include "broker/threads/listener.h"
 
 struct floor;
 

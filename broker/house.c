@@ -9,7 +9,7 @@
 #include "base/check.h"
 #include "base/thread.h"
 #include "broker/floor.h"
-#include "broker/workers.h"
+#include "broker/threads/workers.h"
 
 enum { ADDRESS_BYTES = 80, POST_WAIT_MS = 1, SECONDS_A_DAY = 86400 };
 

@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "storage/batch.h"
-#include "storage/catalogue.h"
+#include "storage/catalogue/catalogue.h"
+#include "storage/journal/batch.h"
 
 struct engine;
 struct view;

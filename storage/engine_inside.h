@@ -10,14 +10,14 @@
 #include <stdatomic.h>
 
 #include "base/thread.h"
-#include "storage/checkpoint.h"
 #include "storage/engine.h"
-#include "storage/head.h"
-#include "storage/journal.h"
+#include "storage/journal/journal.h"
+#include "storage/journal/receipts.h"
 #include "storage/kv.h"
-#include "storage/last.h"
-#include "storage/part.h"
-#include "storage/receipts.h"
+#include "storage/memory/head.h"
+#include "storage/memory/last.h"
+#include "storage/part/checkpoint.h"
+#include "storage/part/part.h"
 #include "storage/view.h"
 
 /* State spaces 0..254 are the broker's; this one the engine keeps receipts in. */

@@ -9,8 +9,8 @@
 
 #include <stddef.h>
 
-#include "storage/head.h"
-#include "storage/part.h"
+#include "storage/memory/head.h"
+#include "storage/part/part.h"
 
 struct engine;
 

@@ -1,14 +1,14 @@
 /* Any bytes read as the entries of a journal record, as state puts and as a whole record. What
  * parses is written again and must read the same: no value may change on its way. */
 
-#include "storage/batch.h"
+#include "storage/journal/batch.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
-#include "storage/journal_state.h"
-#include "storage/record.h"
+#include "storage/journal/journal_state.h"
+#include "storage/journal/record.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -8,8 +8,8 @@
 #include "base/check.h"
 #include "base/timestamp.h"
 #include "base/topic.h"
-#include "broker/query_check.h"
-#include "storage/batch.h"
+#include "broker/query/query_check.h"
+#include "storage/journal/batch.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,6 +1,6 @@
 /* Any bytes as a kv file: the check looks at nothing outside of them, and ends. */
 
-#include "storage/kv_check.h"
+#include "storage/verify/kv_check.h"
 
 #include <stdlib.h>
 

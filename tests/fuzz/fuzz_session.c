@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "broker/session.h"
+#include "broker/mqtt/session.h"
 
 enum { MESSAGES_MAX = 4096 };
 

@@ -10,8 +10,8 @@
 
 #include "base/log.h"
 #include "base/thread.h"
-#include "broker/listener.h"
-#include "broker/query_server.h"
+#include "broker/query/query_server.h"
+#include "broker/threads/listener.h"
 #include "clients/hejnal.h"
 #include "tests/lib/test.h"
 

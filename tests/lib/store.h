@@ -9,7 +9,7 @@
 
 #include "base/log.h"
 #include "storage/engine.h"
-#include "storage/verify.h"
+#include "storage/verify/verify.h"
 #include "tests/lib/directory.h"
 #include "tests/lib/test.h"
 

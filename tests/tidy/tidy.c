@@ -33,7 +33,7 @@ static const struct {
 static const struct {
     const char *header, *door;
 } doors[] = {
-    {"ev.h", "broker/loop"},          {"lmdb.h", "storage/kv"},
+    {"ev.h", "broker/threads/loop"},  {"lmdb.h", "storage/kv"},
     {"xxhash.h", "base/hash"},        {"ck_", "base/mailbox"},
     {"pthread.h", "base/thread"},     {"protobuf-c/", "proto/frame"},
     {"hejnal.pb-c.h", "proto/frame"}, {"cyaml/", "broker/config_file"},

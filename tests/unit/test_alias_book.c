@@ -1,4 +1,4 @@
-#include "broker/alias_book.h"
+#include "broker/mqtt/alias_book.h"
 
 #include "base/hash.h"
 #include "tests/lib/test.h"

@@ -1,4 +1,4 @@
-#include "storage/batch.h"
+#include "storage/journal/batch.h"
 
 #include <math.h>
 #include <string.h>

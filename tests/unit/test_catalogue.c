@@ -1,4 +1,4 @@
-#include "storage/catalogue.h"
+#include "storage/catalogue/catalogue.h"
 
 #include <stdio.h>
 #include <stdlib.h>

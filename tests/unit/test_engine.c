@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/thread.h"
-#include "storage/scan.h"
+#include "storage/read/scan.h"
 #include "storage/view.h"
 #include "tests/lib/rng.h"
 #include "tests/lib/store.h"

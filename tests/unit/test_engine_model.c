@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "storage/engine.h"
-#include "storage/scan.h"
+#include "storage/read/scan.h"
 #include "tests/lib/model.h"
 #include "tests/lib/rng.h"
 #include "tests/lib/store.h"

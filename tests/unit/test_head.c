@@ -1,4 +1,4 @@
-#include "storage/head.h"
+#include "storage/memory/head.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>

@@ -1,11 +1,11 @@
-#include "broker/ingest.h"
+#include "broker/ingest/ingest.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "broker/metrics.h"
-#include "broker/topic_entry.h"
+#include "broker/ingest/topic_entry.h"
+#include "broker/threads/metrics.h"
 #include "tests/lib/rng.h"
 #include "tests/lib/test.h"
 

@@ -1,4 +1,4 @@
-#include "storage/journal.h"
+#include "storage/journal/journal.h"
 
 #include <signal.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "broker/listener.h"
+#include "broker/threads/listener.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -1,4 +1,4 @@
-#include "broker/loop.h"
+#include "broker/threads/loop.h"
 
 #include <unistd.h>
 

@@ -1,4 +1,4 @@
-#include "storage/part.h"
+#include "storage/part/part.h"
 
 #include <signal.h>
 #include <stdatomic.h>

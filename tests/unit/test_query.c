@@ -1,6 +1,6 @@
 /* Queries through the whole engine, beside writers and checkpoints. */
 
-#include "storage/query.h"
+#include "storage/read/query.h"
 
 #include <math.h>
 #include <stdatomic.h>

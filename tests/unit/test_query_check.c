@@ -1,4 +1,4 @@
-#include "broker/query_check.h"
+#include "broker/query/query_check.h"
 
 #include "base/timestamp.h"
 #include "tests/lib/test.h"

@@ -1,13 +1,13 @@
 /* The query server, driven through its socket by the client library. */
 
-#include "broker/query_server.h"
+#include "broker/query/query_server.h"
 
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
-#include "broker/metrics.h"
-#include "broker/rejects.h"
+#include "broker/threads/metrics.h"
+#include "broker/threads/rejects.h"
 #include "tests/lib/query_world.h"
 #include "tests/lib/test.h"
 

@@ -1,4 +1,4 @@
-#include "storage/receipts.h"
+#include "storage/journal/receipts.h"
 
 #include "tests/lib/test.h"
 

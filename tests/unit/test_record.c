@@ -1,4 +1,4 @@
-#include "storage/record.h"
+#include "storage/journal/record.h"
 
 #include <stdio.h>
 #include <stdlib.h>

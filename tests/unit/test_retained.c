@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
-#include "broker/retained.h"
+#include "broker/mqtt/retained.h"
 #include "tests/lib/rng.h"
 
 static const struct retained_limits plenty = {1000, 1 << 20};

@@ -1,13 +1,13 @@
 /* Heads, checkpoints, partitions, scans and queries against a trivial model. The engine here is a
  * stand-in that only holds a view, so that every state of it can be put up. */
 
-#include "storage/scan.h"
+#include "storage/read/scan.h"
 
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "storage/checkpoint.h"
-#include "storage/query.h"
+#include "storage/part/checkpoint.h"
+#include "storage/read/query.h"
 #include "storage/view.h"
 #include "tests/lib/directory.h"
 #include "tests/lib/model.h"

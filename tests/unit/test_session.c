@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "broker/session.h"
+#include "broker/mqtt/session.h"
 
 static struct conn *const connection = (struct conn *)(void *)1; /* Only its being there counts. */
 static const struct session_limits plenty = {1000, 1 << 20};

@@ -1,10 +1,10 @@
-#include "broker/store_thread.h"
+#include "broker/threads/store_thread.h"
 
 #include <stdatomic.h>
 #include <string.h>
 
-#include "broker/metrics.h"
-#include "broker/tails.h"
+#include "broker/threads/metrics.h"
+#include "broker/threads/tails.h"
 #include "tests/lib/test.h"
 
 /* An engine that only takes notes, so that every answer of the real one can be had at will. */

@@ -6,11 +6,11 @@
 
 #include "base/hash.h"
 #include "base/topic.h"
-#include "broker/match_cache.h"
-#include "broker/session.h"
-#include "broker/share.h"
-#include "broker/subscriptions.h"
-#include "broker/topic_tree.h"
+#include "broker/mqtt/match_cache.h"
+#include "broker/mqtt/session.h"
+#include "broker/mqtt/share.h"
+#include "broker/mqtt/subscriptions.h"
+#include "broker/mqtt/topic_tree.h"
 #include "tests/lib/rng.h"
 
 enum { SUBSCRIBERS = 12, FILTERS = 60, STEPS = 6000, TEXT_BYTES = 64 };

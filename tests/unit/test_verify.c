@@ -1,4 +1,4 @@
-#include "storage/verify.h"
+#include "storage/verify/verify.h"
 
 #include <fcntl.h>
 #include <math.h>
@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "storage/kv.h"
-#include "storage/part.h"
+#include "storage/part/part.h"
 #include "tests/lib/rng.h"
 #include "tests/lib/store.h"
 

@@ -1,11 +1,11 @@
-#include "broker/workers.h"
+#include "broker/threads/workers.h"
 
 #include <stdatomic.h>
 #include <string.h>
 
 #include "base/thread.h"
-#include "broker/metrics.h"
-#include "broker/rejects.h"
+#include "broker/threads/metrics.h"
+#include "broker/threads/rejects.h"
 #include "tests/lib/test.h"
 
 enum { JOBS = 1000 };

@@ -1,0 +1,319 @@
+#include "broker/ingest/ingest.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/timestamp.h"
+#include "broker/ingest/topic_entry.h"
+#include "broker/threads/metrics.h"
+
+/* POSTED_MAX: while this many batches wait for the disk, a turn's end does not post a small one:
+ * the batch goes on filling, so the disk's pace makes the batches larger. */
+enum { POSTED_MAX = 2, STATE_BYTES_MAX = 256 << 10, TOPIC_BYTES = 256 << 20, STEP_BACK_MS = 1000 };
+
+/* What a row, a value and a receipt take at most in a record. */
+enum { ROW_BYTES = 32, VALUE_BYTES = 16, RECEIPT_BYTES = 64 };
+
+struct listener_of_done {
+    void (*call)(void *context, uint64_t number, enum err result);
+    void *context;
+};
+
+/* The message at hand. */
+struct message_points {
+    int64_t time_ns;
+    const struct payload_point *points;
+    unsigned count;
+    struct series_ref refs[PAYLOAD_POINTS_MAX];
+    uint64_t taken[PAYLOAD_POINTS_MAX / 64]; /* Bit i: point i is in a row already. */
+};
+
+struct ingest {
+    struct loop *loop;
+    struct catalogue *catalogue;
+    struct store_thread *store;
+    struct ingest_options options;
+    struct topic_table *topics;
+    struct batch *batch;     /* Being filled; its owner is its parcel. NULL: none taken yet. */
+    uint64_t posted, done;   /* Numbers; that of `batch` is posted + 1. */
+    int64_t clock_offset_ms; /* Wall clock less monotonic. */
+    bool clock_seen;
+    struct listener_of_done listeners[INGEST_LISTENERS_MAX];
+    unsigned listener_count;
+    struct message_points message;
+    unsigned free_count;
+    struct parcel **free_parcels;
+    struct parcel parcels[];
+};
+
+static bool is_empty(const struct batch *b)
+{
+    return b->record_bytes == BATCH_HEADER_BYTES && b->state.size == 0;
+}
+
+/* Hand the batch being filled to the store. False: the store takes no letter now. */
+static bool post(struct ingest *in)
+{
+    struct parcel *parcel = in->batch->owner;
+    in->batch->counter = in->posted + 1;
+    in->batch->producer = loop_index(in->loop);
+    in->batch->arrival_ns = loop_wall_ns(in->loop);
+    if (store_post(in->store, parcel) != OK) {
+        return false;
+    }
+    in->posted++;
+    in->batch = NULL;
+    return true;
+}
+
+static void on_turn_end(void *context)
+{
+    struct ingest *in = context;
+    if (in->batch != NULL && !is_empty(in->batch) && in->posted - in->done < POSTED_MAX) {
+        (void)post(in); /* Refused: the next turn tries again; a waiting store wakes us. */
+    }
+}
+
+void ingest_watch_turns(struct ingest *in)
+{
+    loop_on_turn_end(in->loop, on_turn_end, in);
+}
+
+static void on_batch_home(void *context, struct letter *letter)
+{
+    struct ingest *in = context;
+    struct parcel *parcel = (struct parcel *)(void *)letter;
+    struct batch *b = parcel->batch;
+    const enum err result = b->result;
+    const uint64_t number = b->counter;
+    CHECK(number == in->done + 1); /* The store takes and returns in order. */
+    if (result != OK) {
+        metrics_add(METRIC_STORE_REFUSED, b->points);
+    }
+    batch_reset(b);
+    in->free_parcels[in->free_count++] = parcel;
+    in->done = number;
+    for (unsigned i = 0; i < in->listener_count; i++) {
+        in->listeners[i].call(in->listeners[i].context, number, result);
+    }
+}
+
+/* A batch with `bytes` of its record free. E_BUSY. */
+static enum err reserve(struct ingest *in, size_t bytes)
+{
+    if (in->batch != NULL && (BATCH_RECORD_BYTES_MAX - in->batch->record_bytes < bytes ||
+                              in->batch->state.size >= STATE_BYTES_MAX)) {
+        if (!post(in)) {
+            return E_BUSY;
+        }
+    }
+    if (in->batch == NULL) {
+        if (in->free_count == 0) {
+            return E_BUSY;
+        }
+        in->batch = in->free_parcels[--in->free_count]->batch;
+    }
+    return OK;
+}
+
+static enum err create_parcels(struct ingest *in)
+{
+    in->free_parcels = calloc(in->options.parcels, sizeof(struct parcel *));
+    if (in->free_parcels == NULL) {
+        return E_NO_MEMORY;
+    }
+    for (unsigned i = 0; i < in->options.parcels; i++) {
+        struct parcel *p = &in->parcels[i];
+        p->letter.kind = LETTER_BATCH;
+        p->home = loop_mailbox(in->loop);
+        TRY(batch_create(&p->batch));
+        p->batch->owner = p;
+        in->free_parcels[in->free_count++] = p;
+    }
+    return OK;
+}
+
+enum err ingest_create(struct loop *loop, struct engine *engine, struct store_thread *store,
+                       const struct ingest_options *options, struct ingest **out)
+{
+    CHECK(options->parcels >= 4);
+    struct ingest *in = calloc(1, sizeof *in + options->parcels * sizeof in->parcels[0]);
+    if (in == NULL) {
+        return E_NO_MEMORY;
+    }
+    in->loop = loop;
+    in->catalogue = engine_catalogue(engine);
+    in->store = store;
+    in->options = *options;
+    in->options.loops = options->loops == 0 ? LOOPS_MAX : options->loops;
+    in->options.topics_max = options->topics_max == 0 ? INGEST_TOPICS_MAX : options->topics_max;
+    CHECK(loop_index(loop) < in->options.loops);
+    enum err e =
+        topic_table_create(in->catalogue, in->options.topics_max, TOPIC_BYTES, &in->topics);
+    if (e == OK) {
+        e = create_parcels(in);
+    }
+    if (e != OK) {
+        ingest_destroy(in);
+        return e;
+    }
+    loop_on_letter(loop, LETTER_BATCH, on_batch_home, in);
+    ingest_watch_turns(in);
+    *out = in;
+    return OK;
+}
+
+void ingest_destroy(struct ingest *in)
+{
+    if (in == NULL) {
+        return;
+    }
+    for (unsigned i = 0; i < in->options.parcels; i++) {
+        batch_destroy(in->parcels[i].batch);
+    }
+    topic_table_destroy(in->topics);
+    free(in->free_parcels);
+    free(in);
+}
+
+/* One row: the points from `first` on that belong to its group. */
+static enum err put_row(struct batch *b, struct message_points *m, unsigned first)
+{
+    struct number numbers[BATCH_COLUMNS_MAX];
+    struct batch_value values[BATCH_COLUMNS_MAX];
+    const uint32_t group = m->refs[first].group;
+    uint64_t columns = 0;
+    unsigned count = 0;
+    for (unsigned i = first; i < m->count; i++) {
+        if (m->refs[i].group == group) {
+            numbers[m->refs[i].column] = m->points[i].number;
+            columns |= UINT64_C(1) << m->refs[i].column;
+            m->taken[i / 64] |= UINT64_C(1) << i % 64;
+        }
+    }
+    for (uint64_t left = columns; left != 0; left &= left - 1) {
+        const uint8_t column = (uint8_t)__builtin_ctzll(left);
+        values[count++] = (struct batch_value){column, numbers[column]};
+    }
+    return batch_put_row(b, group, m->time_ns, values, count);
+}
+
+static enum err put_rows(struct batch *b, struct message_points *m)
+{
+    memset(m->taken, 0, (m->count + 63) / 64 * sizeof m->taken[0]);
+    for (unsigned i = 0; i < m->count; i++) {
+        if ((m->taken[i / 64] >> i % 64 & 1) == 0) {
+            TRY(put_row(b, m, i));
+        }
+    }
+    return OK;
+}
+
+static enum err check_time(const struct ingest *in, int64_t time_ns, unsigned count)
+{
+    if (time_ns < TIMESTAMP_MIN_NS || time_ns >= TIMESTAMP_MAX_NS) {
+        return E_LIMIT;
+    }
+    if (in->options.retention_s > 0 &&
+        time_ns < loop_wall_ns(in->loop) - in->options.retention_s * NS_PER_S) {
+        metrics_add(METRIC_REFUSED_OLD, count);
+        return E_DENIED;
+    }
+    return OK;
+}
+
+static enum err find_series(struct ingest *in, struct bytes topic)
+{
+    struct message_points *m = &in->message;
+    struct topic_entry *entry;
+    uint32_t cursor = 0;
+    if (topic.size > SERIES_PATH_BYTES_MAX) {
+        return E_LIMIT;
+    }
+    TRY(topic_table_get(in->topics, topic, &entry));
+    for (unsigned i = 0; i < m->count; i++) {
+        TRY(topic_entry_series(in->topics, entry, m->points[i].name, &cursor, &m->refs[i]));
+    }
+    return OK;
+}
+
+// NOLINTNEXTLINE(readability-function-size): one message, said flat, on the hottest path
+enum err ingest_put(struct ingest *in, struct bytes topic, int64_t time_ns,
+                    const struct payload_point *points, unsigned count, uint64_t *number)
+{
+    if (count == 0 || count > PAYLOAD_POINTS_MAX) {
+        return E_LIMIT;
+    }
+    TRY(check_time(in, time_ns, count));
+    TRY(reserve(in, count * (ROW_BYTES + VALUE_BYTES) + RECEIPT_BYTES));
+    in->message.time_ns = time_ns;
+    in->message.points = points;
+    in->message.count = count;
+    const enum err e = find_series(in, topic);
+    if (e != OK) {
+        metrics_add(METRIC_REFUSED_SERIES, count);
+        return e;
+    }
+    CHECK(put_rows(in->batch, &in->message) == OK); /* Room was reserved, the time is checked. */
+    metrics_add(METRIC_POINTS_IN, count);
+    *number = in->posted + 1;
+    return OK;
+}
+
+enum err ingest_batch(struct ingest *in, struct batch **out, uint64_t *number)
+{
+    TRY(reserve(in, RECEIPT_BYTES));
+    *out = in->batch;
+    *number = in->posted + 1;
+    return OK;
+}
+
+/* The wall clock against the monotonic one: set back, times given before say nothing any more. */
+static void watch_clock(struct ingest *in)
+{
+    int64_t offset_ms = loop_wall_ns(in->loop) / NS_PER_MS - loop_now_ms(in->loop);
+    if (in->clock_seen && offset_ms < in->clock_offset_ms - STEP_BACK_MS) {
+        topic_table_restart(in->topics);
+    }
+    in->clock_offset_ms = offset_ms;
+    in->clock_seen = true;
+}
+
+/* Microseconds congruent to the loop's index modulo the number of loops: two loops never give the
+ * same, and each grows by at least that number. */
+int64_t ingest_arrival(struct ingest *in, struct bytes topic)
+{
+    const int64_t loops = in->options.loops;
+    int64_t at_us = loop_wall_ns(in->loop) / NS_PER_US;
+    struct topic_entry *entry;
+    watch_clock(in);
+    at_us += (loop_index(in->loop) + loops - at_us % loops) % loops;
+    if (topic.size <= SERIES_PATH_BYTES_MAX && topic_table_get(in->topics, topic, &entry) == OK) {
+        at_us = at_us > entry->arrival_us ? at_us : entry->arrival_us + loops;
+        entry->arrival_us = at_us;
+    }
+    return at_us * NS_PER_US;
+}
+
+bool ingest_has_room(const struct ingest *in)
+{
+    return in->free_count > 0;
+}
+
+uint64_t ingest_done(const struct ingest *in)
+{
+    return in->done;
+}
+
+uint64_t ingest_filling(const struct ingest *in)
+{
+    return in->posted + (in->batch != NULL && !is_empty(in->batch));
+}
+
+void ingest_on_done(struct ingest *in,
+                    void (*on_done)(void *context, uint64_t number, enum err result), void *context)
+{
+    CHECK(in->listener_count < INGEST_LISTENERS_MAX);
+    in->listeners[in->listener_count++] = (struct listener_of_done){on_done, context};
+}

@@ -1,0 +1,71 @@
+/* Ingest: from points of a message to rows of the batch of this loop turn. One per loop.
+ *
+ * A topic's series are looked up once and kept by hash; after that a message costs one look-up. The
+ * batch being filled has a number; whoever must acknowledge waits until ingest_done() reaches it.
+ */
+
+#ifndef BROKER_INGEST_INGEST_H
+#define BROKER_INGEST_INGEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/number.h"
+#include "broker/threads/loop.h"
+#include "broker/threads/store_thread.h"
+#include "proto/payload.h"
+#include "storage/engine.h"
+
+enum { INGEST_TOPICS_MAX = 1 << 20, INGEST_LISTENERS_MAX = 4 };
+
+struct ingest;
+
+struct ingest_options {
+    unsigned parcels;    /* Batches that may be under way; bounds memory. At least 4. */
+    unsigned loops;      /* Loops that share the store; 0: LOOPS_MAX. */
+    int64_t retention_s; /* Rows older are refused; 0: none. */
+    uint32_t topics_max; /* Topics remembered; 0: INGEST_TOPICS_MAX. */
+};
+
+MUST_USE enum err ingest_create(struct loop *loop, struct engine *engine,
+                                struct store_thread *store, const struct ingest_options *options,
+                                struct ingest **out);
+void ingest_destroy(struct ingest *in);
+
+/* Post at the end of turns what was put. ingest_create() has called it once; call it again when all
+ * others have registered their hooks, so that what those put in does not wait for the next turn. */
+void ingest_watch_turns(struct ingest *in);
+
+/* Put points of one time into the current batch, all of them or none; names are below `topic` (""
+ * is the topic's own series; of a repeated name the last counts). `*number` is the batch that must
+ * be done before they may be acknowledged. A receipt put right after goes into the same batch.
+ * E_BUSY: no batch free, stop reading until a batch is done; E_LIMIT: too many series or points,
+ * names too long, a time outside 1970 to 2200; E_DENIED: older than retention. */
+MUST_USE enum err ingest_put(struct ingest *in, struct bytes topic, int64_t time_ns,
+                             const struct payload_point *points, unsigned count, uint64_t *number);
+
+/* The batch being filled, to put receipts and state into; at least one receipt fits. Whoever asks
+ * puts something. E_BUSY as above. */
+MUST_USE enum err ingest_batch(struct ingest *in, struct batch **out, uint64_t *number);
+
+/* A time for a message that has none: now, in microseconds, never twice for one topic on any loop
+ * (unless the wall clock is set back). */
+int64_t ingest_arrival(struct ingest *in, struct bytes topic);
+
+/* Whether the next ingest_put() would find a batch. */
+bool ingest_has_room(const struct ingest *in);
+
+/* Batches 1..done are finished. */
+uint64_t ingest_done(const struct ingest *in);
+/* The newest batch that holds anything: what must be acknowledged after all before it waits for
+ * this one. Equal to ingest_done(): nothing is under way. */
+uint64_t ingest_filling(const struct ingest *in);
+
+/* `on_done(context, number, result)` is called for each finished batch, in order; several may
+ * listen. The batch is free again when it is called. */
+void ingest_on_done(struct ingest *in,
+                    void (*on_done)(void *context, uint64_t number, enum err result),
+                    void *context);
+
+#endif /* BROKER_INGEST_INGEST_H */

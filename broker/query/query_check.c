@@ -1,0 +1,265 @@
+#include "broker/query/query_check.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/timestamp.h"
+#include "base/topic.h"
+#include "storage/catalogue/catalogue.h"
+#include "storage/journal/batch.h"
+#include "storage/read/query.h"
+
+#define INVALID HEJNAL__V1__ERROR__CODE__INVALID
+
+void query_fault_set(struct query_fault *f, Hejnal__V1__Error__Code code, const char *field,
+                     const char *format, ...)
+{
+    va_list arguments;
+    *f = (struct query_fault){.code = code};
+    (void)snprintf(f->field, sizeof f->field, "%s", field);
+    va_start(arguments, format);
+    // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): started in the line above
+    (void)vsnprintf(f->text, sizeof f->text, format, arguments);
+    va_end(arguments);
+}
+
+static enum err refuse_at(struct query_fault *f, const char *field, size_t position,
+                          const char *text)
+{
+    query_fault_set(f, INVALID, field, "%s", text);
+    f->position = (uint32_t)position;
+    return E_MALFORMED;
+}
+
+/* Position (from 1) of the first byte that is no UTF-8 character MQTT allows; 0: none. */
+static size_t find_bad_character(struct bytes text)
+{
+    for (size_t i = 0; i < text.size;) {
+        uint8_t lead = text.at[i];
+        size_t size = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+        if (size > text.size - i || !topic_is_utf8((struct bytes){text.at + i, size})) {
+            return i + 1;
+        }
+        i += size;
+    }
+    return 0;
+}
+
+/* What holds for names and filters alike. */
+static enum err check_text(struct bytes text, const char *field, struct query_fault *fault)
+{
+    size_t levels = 1;
+    size_t bad = topic_is_utf8(text) ? 0 : find_bad_character(text);
+
+    if (bad > 0) {
+        return refuse_at(fault, field, bad, "not UTF-8 here");
+    }
+    if (text.size > SERIES_PATH_BYTES_MAX) {
+        return refuse_at(fault, field, SERIES_PATH_BYTES_MAX + 1, "longer than 1024 bytes");
+    }
+    for (size_t i = 0; i < text.size; i++) {
+        levels += text.at[i] == '/';
+        if (levels > TOPIC_LEVELS_MAX) {
+            return refuse_at(fault, field, i + 1, "more than 128 levels");
+        }
+    }
+    return OK;
+}
+
+enum err query_check_filter(const char *filter, struct query_fault *fault)
+{
+    static const char field[] = "filter";
+    struct bytes text = bytes_of(filter);
+
+    if (text.size == 0) {
+        return refuse_at(fault, field, 0, "the filter is empty; `#` selects every series");
+    }
+    for (size_t i = 0; i < text.size; i++) {
+        bool starts = i == 0 || text.at[i - 1] == '/';
+        bool ends = i + 1 == text.size || text.at[i + 1] == '/';
+        if (text.at[i] == '+' && !(starts && ends)) {
+            return refuse_at(fault, field, i + 1, "`+` must fill a whole level, as in a/+/b");
+        }
+        if (text.at[i] == '#' && !(starts && i + 1 == text.size)) {
+            return refuse_at(fault, field, i + 1, "`#` must be the last level, as in a/b/#");
+        }
+    }
+    return check_text(text, field, fault);
+}
+
+/* A path to write to, or a column below one. */
+static enum err check_name(const char *name, const char *field, struct query_fault *fault)
+{
+    struct bytes text = bytes_of(name);
+
+    if (text.size == 0) {
+        return refuse_at(fault, field, 0, "empty");
+    }
+    if (text.at[0] == '$') {
+        return refuse_at(fault, field, 1, "names that start with `$` are the server's own");
+    }
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.at[i] == '+' || text.at[i] == '#') {
+            return refuse_at(fault, field, i + 1, "a path has no wildcards");
+        }
+    }
+    return check_text(text, field, fault);
+}
+
+uint32_t query_check_aggregates(const Hejnal__V1__Query *q)
+{
+    uint32_t bits = 0;
+    for (size_t i = 0; i < q->n_aggregates; i++) {
+        bits |= UINT32_C(1) << (unsigned)q->aggregates[i];
+    }
+    return bits;
+}
+
+_Static_assert((int)HEJNAL__V1__AGGREGATE__STDDEV == (int)QUERY_STDDEV &&
+                   (int)HEJNAL__V1__AGGREGATE__COUNT == (int)QUERY_COUNT,
+               "the protocol numbers aggregates as the store does");
+
+enum err query_check_query(const Hejnal__V1__Query *q, struct query_fault *fault)
+{
+    TRY(query_check_filter(q->filter, fault));
+    if (q->from_ns >= q->to_ns) {
+        return refuse_at(fault, "from_ns", 0, "the window is empty: from must be before to");
+    }
+    if (q->bucket_ns < 0) {
+        return refuse_at(fault, "bucket_ns", 0, "a bucket must be longer than nothing");
+    }
+    for (size_t i = 0; i < q->n_aggregates; i++) {
+        if ((int)q->aggregates[i] < 0 || (int)q->aggregates[i] >= QUERY_AGGREGATES) {
+            query_fault_set(fault, INVALID, "aggregates", "no aggregate has the number %d",
+                            (int)q->aggregates[i]);
+            return E_MALFORMED;
+        }
+    }
+    if (q->bucket_ns > 0 && q->n_aggregates == 0) {
+        return refuse_at(fault, "aggregates", 0, "buckets need an aggregate, such as mean");
+    }
+    if (q->bucket_ns == 0 && q->n_aggregates > 0) {
+        return refuse_at(fault, "bucket_ns", 0, "aggregates need buckets, such as 5 minutes");
+    }
+    return OK;
+}
+
+static enum err check_times(const Hejnal__V1__WriteRows *rows, struct query_fault *fault)
+{
+    int64_t time_ns = 0;
+    for (size_t i = 0; i < rows->n_time_delta; i++) {
+        if (__builtin_add_overflow(time_ns, rows->time_delta[i], &time_ns) ||
+            time_ns < TIMESTAMP_MIN_NS || time_ns >= TIMESTAMP_MAX_NS) {
+            query_fault_set(fault, INVALID, "time_delta",
+                            "the time of row %zu is not between 1970 and 2200", i + 1);
+            return E_MALFORMED;
+        }
+    }
+    return OK;
+}
+
+static enum err check_column(const Hejnal__V1__WriteColumn *column, size_t rows,
+                             struct query_fault *fault)
+{
+    uint64_t all = 0, present = 0;
+
+    if (column->n_present_runs == 0) {
+        all = rows;
+        present = rows;
+    }
+    for (size_t i = 0; i < column->n_present_runs; i++) {
+        all += column->present_runs[i];
+        present += i % 2 == 0 ? column->present_runs[i] : 0;
+    }
+    if (all != rows || present != column->n_value) {
+        query_fault_set(fault, INVALID, "values",
+                        "has %zu values where its runs tell of %" PRIu64 " present in %" PRIu64
+                        " of %zu rows",
+                        column->n_value, present, all, rows);
+        return E_MALFORMED;
+    }
+    return OK;
+}
+
+/* The faulty field as the sender counts: "path" in section 3 is "rows[3].path". Only when something
+ * is wrong: a write has thousands of sections. */
+static enum err place(enum err e, struct query_fault *fault, size_t section, size_t column)
+{
+    char field[QUERY_FAULT_FIELD_BYTES];
+    if (e == OK) {
+        return OK;
+    }
+    if (column == SIZE_MAX) {
+        (void)snprintf(field, sizeof field, "rows[%zu].%.16s", section, fault->field);
+    } else {
+        (void)snprintf(field, sizeof field, "rows[%zu].%.16s[%zu]", section, fault->field, column);
+    }
+    memcpy(fault->field, field, sizeof field);
+    return e;
+}
+
+static enum err check_rows(const Hejnal__V1__WriteRows *rows, size_t index,
+                           struct query_fault *fault)
+{
+    size_t columns = rows->n_columns == 0 ? 1 : rows->n_columns;
+    enum err e = check_name(rows->path, "path", fault);
+
+    if (e == OK && columns > BATCH_COLUMNS_MAX) {
+        e = refuse_at(fault, "columns", 0, "more than 64 columns");
+    } else if (e == OK && rows->n_values != columns) {
+        e = refuse_at(fault, "values", 0, "needs one entry for each column");
+    }
+    TRY(place(e, fault, index, SIZE_MAX));
+    for (size_t i = 0; i < rows->n_columns; i++) {
+        TRY(place(check_name(rows->columns[i], "columns", fault), fault, index, i));
+    }
+    for (size_t i = 0; i < rows->n_values; i++) {
+        TRY(place(check_column(rows->values[i], rows->n_time_delta, fault), fault, index, i));
+    }
+    return place(check_times(rows, fault), fault, index, SIZE_MAX);
+}
+
+enum err query_check_write(const Hejnal__V1__Write *w, struct query_fault *fault)
+{
+    for (size_t i = 0; i < w->n_rows; i++) {
+        TRY(check_rows(w->rows[i], i, fault));
+    }
+    return OK;
+}
+
+static enum err check_admin(const Hejnal__V1__Admin *admin, struct query_fault *fault)
+{
+    if (admin->command != HEJNAL__V1__ADMIN__COMMAND__CHECKPOINT) {
+        return refuse_at(fault, "command", 0, "an unknown command");
+    }
+    return OK;
+}
+
+enum err query_check_request(const frame_request *r, struct query_fault *fault)
+{
+    switch (r->body_case) {
+    case HEJNAL__V1__REQUEST__BODY_WRITE:
+        return query_check_write(r->write, fault);
+    case HEJNAL__V1__REQUEST__BODY_QUERY:
+        return query_check_query(r->query, fault);
+    case HEJNAL__V1__REQUEST__BODY_LAST:
+        return query_check_filter(r->last->filter, fault);
+    case HEJNAL__V1__REQUEST__BODY_SERIES:
+        return query_check_filter(r->series->filter, fault);
+    case HEJNAL__V1__REQUEST__BODY_TAIL:
+        return query_check_filter(r->tail->filter, fault);
+    case HEJNAL__V1__REQUEST__BODY_ADMIN:
+        return check_admin(r->admin, fault);
+    case HEJNAL__V1__REQUEST__BODY_HELLO:
+    case HEJNAL__V1__REQUEST__BODY_STATS:
+    case HEJNAL__V1__REQUEST__BODY_CANCEL:
+    case HEJNAL__V1__REQUEST__BODY_REJECTS:
+    case HEJNAL__V1__REQUEST__BODY_CREDIT:
+        return OK;
+    case HEJNAL__V1__REQUEST__BODY__NOT_SET:
+    case _HEJNAL__V1__REQUEST__BODY__CASE_IS_INT_SIZE:
+    default:
+        return refuse_at(fault, "", 0, "a request of a kind this server does not know");
+    }
+}

@@ -1,0 +1,260 @@
+/* Writes: rows of a request fed to ingest, a slice a turn, answered when the last batch that holds
+ * some of them is durable. */
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/number.h"
+#include "broker/ingest/ingest.h"
+#include "broker/query/query_handle.h"
+#include "broker/query/query_task.h"
+
+/* Rows fed before other connections of this loop get their turn: about 2 ms of work. */
+enum { SLICE_ROWS = 16384 };
+
+/* How far a column with gaps has been read. */
+struct cursor {
+    size_t run;
+    uint32_t left; /* Of the run. */
+    size_t next;   /* Value. */
+};
+
+struct query_write {
+    struct query_task task;
+    struct query_write *later, **place; /* In server->writes; place NULL: not in it. */
+    frame_request *request;             /* NULL: fed. */
+    size_t section, row;                /* Where feeding goes on. */
+    int64_t time_ns;                    /* Of the row before. */
+    uint64_t first, last;               /* Batches its points are in; 0: none. */
+    enum err failed;                    /* What the store said of one of them. */
+    struct cursor cursors[BATCH_COLUMNS_MAX];
+};
+
+static void on_end(struct query_task *t)
+{
+    struct query_write *w = (struct query_write *)(void *)t;
+    if (w->place != NULL) {
+        *w->place = w->later;
+        if (w->later != NULL) {
+            w->later->place = w->place;
+        }
+        w->place = NULL;
+    }
+    if (w->request != NULL) {
+        t->conn->is_feeding = false;
+    }
+}
+
+static void fini(struct query_task *t)
+{
+    struct query_write *w = (struct query_write *)(void *)t;
+    frame_request_free(w->request);
+}
+
+static const struct query_task_kind kind = {
+    .bytes = sizeof(struct query_write), .end = on_end, .fini = fini};
+
+/* Whether the column has a value in the row at hand, and which; moves on by one row. */
+static bool take_value(const Hejnal__V1__WriteColumn *column, struct cursor *at, double *value)
+{
+    while (at->left == 0) {
+        at->left = column->present_runs[at->run++]; /* They add up to the rows: checked. */
+    }
+    at->left--;
+    if (at->run % 2 == 0) {
+        return false;
+    }
+    *value = column->value[at->next++];
+    return true;
+}
+
+/* The points of row `w->row`. */
+static unsigned gather(struct query_write *w, const Hejnal__V1__WriteRows *rows,
+                       struct cursor *cursors, struct payload_point *points)
+{
+    unsigned count = 0;
+    for (size_t i = 0; i < rows->n_values; i++) {
+        const Hejnal__V1__WriteColumn *column = rows->values[i];
+        double value;
+        if (column->n_present_runs == 0) {
+            value = column->value[w->row];
+        } else if (!take_value(column, &cursors[i], &value)) {
+            continue;
+        }
+        points[count].number = number_of(value);
+        points[count].name =
+            rows->n_columns == 0 ? (struct bytes){NULL, 0} : points[BATCH_COLUMNS_MAX + i].name;
+        count++;
+    }
+    return count;
+}
+
+static enum err feed_row(struct query_write *w, const Hejnal__V1__WriteRows *rows,
+                         struct bytes path, struct payload_point *points)
+{
+    struct cursor before[BATCH_COLUMNS_MAX];
+    struct ingest *ingest = w->task.conn->server->options.ingest;
+    const size_t cursor_bytes = rows->n_values * sizeof before[0];
+    int64_t time_ns = w->time_ns + rows->time_delta[w->row];
+    uint64_t number = 0;
+
+    memcpy(before, w->cursors, cursor_bytes);
+    unsigned count = gather(w, rows, w->cursors, points);
+    enum err e = count == 0 ? OK : ingest_put(ingest, path, time_ns, points, count, &number);
+    if (e == E_BUSY || e == E_LIMIT || e == E_NO_MEMORY) {
+        memcpy(w->cursors, before, cursor_bytes);
+        return e;
+    }
+    if (e == OK) {
+        w->task.rows += count;
+    } else {
+        w->task.refused += count; /* E_DENIED: older than retention. */
+    }
+    if (number > 0) {
+        w->first = w->first == 0 ? number : w->first;
+        w->last = number;
+    }
+    w->time_ns = time_ns;
+    w->row++;
+    return OK;
+}
+
+/* Feed at most `*budget` rows of the section. E_END: it is done. */
+static enum err feed_section(struct query_write *w, const Hejnal__V1__WriteRows *rows,
+                             unsigned *budget)
+{
+    /* The second half keeps the names of all columns, the first is the row at hand. */
+    struct payload_point points[2 * BATCH_COLUMNS_MAX];
+    struct bytes path = bytes_of(rows->path);
+
+    for (size_t i = 0; i < rows->n_columns; i++) {
+        points[BATCH_COLUMNS_MAX + i].name = bytes_of(rows->columns[i]);
+    }
+    while (w->row < rows->n_time_delta) {
+        if (*budget == 0) {
+            return E_MORE;
+        }
+        TRY(feed_row(w, rows, path, points));
+        --*budget;
+    }
+    return E_END;
+}
+
+/* E_END: all rows are in. E_MORE: the slice is used up. E_BUSY: no room. */
+static enum err feed(struct query_write *w)
+{
+    const Hejnal__V1__Write *write = w->request->write;
+    unsigned budget = SLICE_ROWS;
+
+    while (w->section < write->n_rows) {
+        enum err e = feed_section(w, write->rows[w->section], &budget);
+        if (e != E_END) {
+            return e;
+        }
+        w->section++;
+        w->row = 0;
+        w->time_ns = 0;
+        memset(w->cursors, 0, sizeof w->cursors);
+    }
+    return E_END;
+}
+
+static void finish_if_done(struct query_write *w)
+{
+    if (w->request == NULL && w->last <= ingest_done(w->task.conn->server->options.ingest)) {
+        if (w->failed == OK) {
+            query_task_finish(&w->task);
+        } else {
+            query_task_fail_with(&w->task, w->failed);
+        }
+    }
+}
+
+static void refuse(struct query_write *w, enum err e)
+{
+    struct query_fault fault;
+    char field[QUERY_FAULT_FIELD_BYTES];
+    if (e != E_LIMIT) {
+        query_task_fail_with(&w->task, e);
+        return;
+    }
+    (void)snprintf(field, sizeof field, "rows[%zu]", w->section);
+    query_fault_set(&fault, HEJNAL__V1__ERROR__CODE__LIMIT, field,
+                    "row %zu: the limit of series is reached, or a path is longer than %d bytes",
+                    w->row + 1, SERIES_PATH_BYTES_MAX);
+    query_task_fail(&w->task, &fault);
+}
+
+static void go_on(struct query_write *w)
+{
+    struct query_conn *c = w->task.conn;
+    enum err e = feed(w);
+    if (e == E_BUSY || e == E_MORE) {
+        c->is_feeding = true; /* on_done or the next turn goes on. */
+        if (e == E_MORE) {
+            loop_timer_start(c->server->loop, &c->server->feed, 0, 0);
+        }
+        return;
+    }
+    c->is_feeding = false;
+    if (e != E_END) {
+        refuse(w, e);
+        return;
+    }
+    frame_request_free(w->request);
+    w->request = NULL;
+    finish_if_done(w);
+}
+
+void query_write_start(struct query_conn *c, frame_request *r)
+{
+    struct query_server *s = c->server;
+    struct query_task *t = query_task_create(c, r->id, &kind);
+    if (t == NULL) {
+        frame_request_free(r);
+        return;
+    }
+    struct query_write *w = (struct query_write *)(void *)t;
+    w->request = r;
+    w->place = &s->writes;
+    while (*w->place != NULL) {
+        w->place = &(*w->place)->later;
+    }
+    *w->place = w;
+    go_on(w);
+}
+
+void query_write_on_turn(struct loop_timer *timer)
+{
+    struct query_server *s =
+        (struct query_server *)(void *)((uint8_t *)timer - offsetof(struct query_server, feed));
+    struct query_write *later;
+    for (struct query_write *w = s->writes; w != NULL; w = later) {
+        later = w->later;
+        if (w->request != NULL) {
+            struct query_conn *c = w->task.conn;
+            go_on(w);
+            if (!c->is_feeding) {
+                query_conn_mark(c); /* Settling takes the requests that waited behind it. */
+            }
+        }
+    }
+}
+
+void query_write_on_done(void *context, uint64_t number, enum err result)
+{
+    struct query_server *s = context;
+    struct query_write *later;
+    bool has_waiting = false;
+    for (struct query_write *w = s->writes; w != NULL; w = later) {
+        later = w->later;
+        has_waiting = has_waiting || w->request != NULL;
+        if (result != OK && w->first != 0 && w->first <= number && number <= w->last) {
+            w->failed = result;
+        }
+        finish_if_done(w);
+    }
+    if (has_waiting) {
+        loop_timer_start(s->loop, &s->feed, 0, 0);
+    }
+}

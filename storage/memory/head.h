@@ -1,0 +1,49 @@
+/* The head: rows that are durable in the journal but not in a partition yet, in memory.
+ *
+ * A head is one generation: the store thread appends, any thread reads what is published, and a
+ * checkpoint freezes it, writes it to the partitions and drops it whole. Rows of a group stay in
+ * journal order; who reads sorts and merges. Rows never move and are never changed. */
+
+#ifndef STORAGE_MEMORY_HEAD_H
+#define STORAGE_MEMORY_HEAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "storage/journal/batch.h"
+
+struct head;
+
+MUST_USE enum err head_create(struct head **out);
+void head_destroy(struct head *h);
+
+/* Copy a row in and publish it. Store thread only. E_NO_MEMORY. */
+MUST_USE enum err head_append(struct head *h, const struct batch_entry *row);
+
+/* Bytes and rows it holds. Any thread. */
+uint64_t head_bytes(const struct head *h);
+uint64_t head_rows(const struct head *h);
+
+/* Ids of groups with rows are below this. */
+uint32_t head_group_end(const struct head *h);
+
+/* Earliest and latest time of a group's rows. False: it has none. Any thread. */
+bool head_group_span(const struct head *h, uint32_t group, int64_t *first_ns, int64_t *last_ns);
+
+/* One row, as it lies in memory. */
+struct head_row {
+    int64_t time_ns;
+    uint64_t columns;     /* Bit c: column c has a value. */
+    const double *values; /* One for each set bit, by ascending column. */
+};
+
+/* Walks the rows of one group in journal order, as far as they were published at init. */
+struct head_cursor {
+    const struct head_segment *segment;
+    uint32_t offset, end;
+    uint64_t left; /* Rows still to come. */
+};
+void head_cursor_init(struct head_cursor *c, const struct head *h, uint32_t group);
+bool head_cursor_next(struct head_cursor *c, struct head_row *out);
+
+#endif /* STORAGE_MEMORY_HEAD_H */

@@ -1,0 +1,34 @@
+/* The newest value of every series, by event time; at equal times the one that came later.
+ *
+ * One thread puts, any thread finds, without a lock and without disk (promise P4, and why asking
+ * for the last value of a city is cheap). Kept in catalog.mdb, table "last", so that it outlives
+ * the journal's trimming. Inside this room only; docs/FORMAT.md, "Catalogue". */
+
+#ifndef STORAGE_MEMORY_LAST_H
+#define STORAGE_MEMORY_LAST_H
+
+#include "storage/catalogue/catalogue.h"
+#include "storage/journal/batch.h"
+
+struct last;
+struct kv;
+
+MUST_USE enum err last_create(struct last **out);
+void last_destroy(struct last *l);
+
+/* Take in a BATCH_ROW. The putting thread. E_NO_MEMORY. */
+MUST_USE enum err last_put_row(struct last *l, const struct batch_entry *row);
+
+/* E_NOT_FOUND: none yet. */
+MUST_USE enum err last_find(const struct last *l, struct series_ref ref, int64_t *time_ns,
+                            double *value);
+
+/* Keep what changed since the last call. One thread at a time, beside last_put_row(). Values older
+ * than `horizon_ns` are left out. Errors of kv.h: what was not kept is tried again next time. */
+MUST_USE enum err last_save(struct last *l, int64_t horizon_ns, struct kv *kv);
+
+/* Before anyone else. Damaged values are logged and left out, as are those of groups at or above
+ * `group_end`. */
+MUST_USE enum err last_load(struct last *l, uint32_t group_end, struct kv *kv);
+
+#endif /* STORAGE_MEMORY_LAST_H */

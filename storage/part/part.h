@@ -1,0 +1,94 @@
+/* A partition: all chunks whose points fall into one period, in one file of its own.
+ *
+ * parts/<start of period>-<seconds>.act.mdb, e.g. 20170102-604800.act.mdb. The active file is
+ * written by checkpoints: table "chunks", key (flush BE u32, group BE u32, t_first ^ 2^63 BE u64)
+ * in append order; table "meta" names format version, period, the last complete flush and the
+ * journal position it covers. A flush counts only when meta names it, so a crash in the middle
+ * leaves nothing. Chunks of a later flush win over earlier ones at equal times. Retention unlinks
+ * the file. */
+
+#ifndef STORAGE_PART_PART_H
+#define STORAGE_PART_PART_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+
+struct part;
+
+struct part_period {
+    int64_t start_ns, end_ns; /* start <= t < end */
+};
+
+/* The period that holds `time_ns` (0 or later), for periods of `length_s` seconds, weeks on Monday.
+ */
+struct part_period part_period_of(int64_t time_ns, int64_t length_s);
+
+/* Open (or make) the file of a period, directly in `directory`. The new part has one reference.
+ * Rubbish of an unfinished flush is removed. A part holds its file open only while it is in use or
+ * among the PART_OPEN_MAX used last. E_VERSION, E_CORRUPT, errors of kv.h. */
+enum { PART_OPEN_MAX = 256 };
+MUST_USE enum err part_open(const char *directory, struct part_period period, struct part **out);
+
+/* The same for reading only: the file is never changed. E_NOT_FOUND: there is none. */
+MUST_USE enum err part_open_read_only(const char *directory, struct part_period period,
+                                      struct part **out);
+
+/* The name of a period's file, with a 0 byte. */
+enum { PART_NAME_BYTES_MAX = 64 };
+void part_name_write(struct part_period period, char to[PART_NAME_BYTES_MAX]);
+
+/* The period in a file's name. E_MALFORMED: not a partition's name. */
+MUST_USE enum err part_name_read(const char *name, struct part_period *out);
+
+/* References, any thread; the last one closes the file, and unlinks it if part_doom() was called.
+ */
+void part_hold(struct part *p);
+void part_drop(struct part *p);
+void part_doom(struct part *p);
+
+struct part_period part_period(const struct part *p);
+uint64_t part_id(const struct part *p);          /* Of this opening; never given twice. */
+uint64_t part_applied(const struct part *p);     /* Journal position its flushes cover. */
+uint32_t part_flush_count(const struct part *p); /* Complete flushes; they count from 1. */
+uint64_t part_file_bytes(const struct part *p);
+
+/* Remember that a chunk of it is damaged. True for the first who says so: he writes the log. */
+bool part_mark_damaged(struct part *p);
+
+/* Writing one flush: begin, chunks by ascending (group, time), end. One thread at a time. `end`
+ * makes it durable and complete in one step; after a failure call part_flush_abort(): nothing
+ * counts. */
+struct part_flush;
+MUST_USE enum err part_flush_begin(struct part *p, struct part_flush **out);
+MUST_USE enum err part_flush_key(struct part_flush *f, uint32_t group, int64_t first_ns,
+                                 uint8_t key[16]);
+MUST_USE enum err part_flush_put(struct part_flush *f, struct bytes key, struct bytes chunk);
+MUST_USE enum err part_flush_end(struct part_flush *f, uint64_t applied);
+void part_flush_abort(struct part_flush *f);
+
+/* OK: the flushes counted are on the disk, also those of an earlier process (see kv_confirm()).
+ * Writes at most once. Not while a flush is being written. Errors of kv.h. */
+MUST_USE enum err part_confirm(struct part *p);
+
+/* Reading the chunks of one group, flush by flush, ascending in time within each; at most the
+ * flushes complete at open. Keys and values are borrowed until close: keep it short, never across a
+ * wait for a socket, and one at a time in a thread. */
+struct part_cursor;
+MUST_USE enum err part_cursor_open(struct part *p, uint32_t group, struct part_cursor **out);
+/* E_END after the last. */
+MUST_USE enum err part_cursor_next(struct part_cursor *c, uint32_t *flush, struct bytes *key,
+                                   struct bytes *value);
+/* Leave out what is left of the flush the last chunk was in. */
+void part_cursor_skip_flush(struct part_cursor *c);
+/* The chunk under a key seen before; does not move the cursor. E_NOT_FOUND. */
+MUST_USE enum err part_cursor_get(struct part_cursor *c, struct bytes key, struct bytes *value);
+void part_cursor_close(struct part_cursor *c);
+
+/* Every chunk of the file in key order, for offline checks. As above. */
+MUST_USE enum err part_walk_open(struct part *p, struct part_cursor **out);
+MUST_USE enum err part_walk_next(struct part_cursor *c, uint32_t *flush, uint32_t *group,
+                                 struct bytes *key, struct bytes *value);
+
+#endif /* STORAGE_PART_PART_H */

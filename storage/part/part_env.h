@@ -1,0 +1,64 @@
+/* A part as its own files see it: the environment behind it, opened when needed.
+ *
+ * A store may have a thousand parts, and descriptors are for clients: so a part's file is opened
+ * when someone enters, read-only and without locks unless it is to be written, and closed after
+ * writing or when many others were used since. LMDB forbids two openings of one file in a process,
+ * hence the one who needs another mode waits until everybody has left; readers stay microseconds.
+ */
+
+#ifndef STORAGE_PART_PART_ENV_H
+#define STORAGE_PART_PART_ENV_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/thread.h"
+#include "storage/kv.h"
+#include "storage/part/part.h"
+#include "storage/part/part_meta.h"
+
+struct part {
+    atomic_uint references;
+    atomic_bool doomed;
+    atomic_bool damaged;   /* A reader met a chunk it could not read. */
+    atomic_bool confirmed; /* A commit of this process stands behind what meta says. */
+    atomic_uint flushes;   /* Complete ones; a reader looks before it begins its transaction. */
+    atomic_ullong applied;
+    uint64_t id;
+    struct part_period period;
+    bool read_only; /* Never changed, not even cleaned. */
+    char *path;
+
+    struct lock lock;   /* Guards what follows. */
+    struct signal left; /* `users` fell to 0, or a switch is over. */
+    struct kv *kv;      /* NULL while closed. */
+    struct kv_table chunks, meta;
+    unsigned users; /* Inside now. */
+    bool writable;  /* `kv` is. */
+    bool broken;    /* A commit failed: `kv` must be opened again. */
+    bool switching; /* Somebody alone closes or opens `kv`, or waits for `users` to be 0. */
+
+    struct part *newer, *older; /* Of the open ones, by use; guarded by the pool's lock. */
+    bool pooled;
+};
+
+enum part_mode { PART_READ, PART_WRITE };
+
+/* Come in: the environment stays open in the mode asked for (or more) until part_env_leave().
+ * E_NOT_FOUND: PART_READ and no file or an empty one. Errors of kv.h, E_VERSION. */
+MUST_USE enum err part_env_enter(struct part *p, enum part_mode mode);
+void part_env_leave(struct part *p);
+
+/* From inside: a commit failed, the environment is not to be trusted further. */
+void part_env_break(struct part *p);
+
+/* The last reference is gone: close, now. */
+void part_env_close(struct part *p);
+
+/* Inside, PART_WRITE, one thread: delete the chunks of flushes that do not count. */
+MUST_USE enum err part_env_clean(struct part *p);
+/* Inside: whether there are any. */
+MUST_USE enum err part_env_is_clean(struct part *p, bool *clean);
+
+#endif /* STORAGE_PART_PART_ENV_H */

@@ -1,0 +1,44 @@
+/* What is said about the values of one bucket, one value or many at a time.
+ *
+ * Sums are compensated (Neumaier, ZAMM 1974); the squared deviation is taken over each run of
+ * values in two passes and runs are joined (Chan, Golub, LeVeque, 1979). NaN values take no part.
+ */
+
+#ifndef STORAGE_READ_AGGREGATE_H
+#define STORAGE_READ_AGGREGATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "codec/chunk.h"
+#include "storage/read/query.h"
+
+struct aggregate {
+    uint64_t count;
+    double sum, lost; /* The sum is both together. */
+    double min, max, first, last;
+    double mean, deviation; /* Squared, summed; only with `spread`. */
+    bool spread;            /* Keep mean and deviation too. */
+};
+
+/* Start of the bucket of `time_ns`: the last multiple of `bucket_ns` not after it. */
+static inline int64_t bucket_start(int64_t time_ns, int64_t bucket_ns)
+{
+    int64_t rest = time_ns % bucket_ns;
+    int64_t back = rest < 0 ? rest + bucket_ns : rest;
+    return (int64_t)((uint64_t)time_ns - (uint64_t)back); /* Wraps only before 1678. */
+}
+
+void aggregate_init(struct aggregate *a, bool spread);
+
+/* Values behind those added before, in order of time. */
+void aggregate_add(struct aggregate *a, const double *values, size_t count);
+
+/* The values of a whole chunk, by its statistics. Not with `spread`. */
+void aggregate_add_stats(struct aggregate *a, const struct chunk_stats *stats);
+
+/* At least one value was added. */
+double aggregate_get(const struct aggregate *a, enum query_aggregate what);
+
+#endif /* STORAGE_READ_AGGREGATE_H */

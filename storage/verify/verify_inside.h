@@ -1,0 +1,54 @@
+/* What the files of the check share. Nobody else includes this. */
+
+#ifndef STORAGE_VERIFY_VERIFY_INSIDE_H
+#define STORAGE_VERIFY_VERIFY_INSIDE_H
+
+#include <stdbool.h>
+
+#include "storage/catalogue/catalogue.h"
+#include "storage/kv.h"
+#include "storage/verify/verify.h"
+
+enum { VERIFY_PATH_BYTES_MAX = 4096, VERIFY_TEXT_BYTES_MAX = 160 };
+
+struct verify {
+    const char *directory;
+    verify_report *report;
+    void *context;
+    struct verify_totals *totals;
+    struct catalogue *catalogue;
+    int64_t partition_s;    /* 0: unknown. */
+    uint64_t last_position; /* Of the journal, ever. 0: unknown. */
+    uint64_t pairs;         /* Of the table walked last. */
+    bool newer;             /* Something is of a version this build does not know. */
+    char file[512];         /* Being looked at. */
+};
+
+/* Count and report a fault of the file being looked at. */
+__attribute__((format(printf, 3, 4))) void verify_fault(struct verify *v, const char *what,
+                                                        const char *where, ...);
+
+/* Path of the file being looked at. */
+void verify_path(const struct verify *v, char to[VERIFY_PATH_BYTES_MAX]);
+
+/* Make `name` the file being looked at and check its tree. OK: it may be opened. E_END: faults were
+ * reported, leave it. E_NOT_FOUND: no such file. E_IO, E_NO_MEMORY. */
+MUST_USE enum err verify_file(struct verify *v, const char *name);
+
+/* Open the file being looked at. */
+MUST_USE enum err verify_open(struct verify *v, struct kv **out);
+
+/* All pairs of a table, as far as `visit` returns OK. A table that is not there is a fault. */
+typedef enum err verify_visit(struct verify *v, struct bytes key, struct bytes value);
+MUST_USE enum err verify_table(struct verify *v, struct kv *kv, const char *name,
+                               verify_visit *visit);
+
+/* Whether `value` ends with the XXH3 of all before it, seeded by that of `key` (or by none). */
+bool verify_is_sealed(struct bytes key, struct bytes value);
+bool verify_is_summed(struct bytes value);
+
+MUST_USE enum err verify_catalogue(struct verify *v);
+MUST_USE enum err verify_journal(struct verify *v);
+MUST_USE enum err verify_part(struct verify *v, const char *name);
+
+#endif /* STORAGE_VERIFY_VERIFY_INSIDE_H */
