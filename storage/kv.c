@@ -244,6 +244,11 @@ enum err kv_table_open(struct kv *kv, const char *name, struct kv_table *out)
     return e == E_NOT_FOUND && !kv->read_only ? open_table(kv, name, true, out) : e;
 }
 
+enum err kv_table_make(struct kv_txn *txn, const char *name, struct kv_table *out)
+{
+    return translate(mdb_dbi_open(txn_of(txn), name, MDB_CREATE, &out->id));
+}
+
 enum err kv_read_begin(struct kv *kv, struct kv_txn **out)
 {
     MDB_txn *txn;

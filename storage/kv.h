@@ -40,6 +40,10 @@ uint64_t kv_file_bytes(const struct kv *kv);
 /* Open a table, making it when the environment is writable. E_NOT_FOUND: read-only and absent. */
 MUST_USE enum err kv_table_open(struct kv *kv, const char *name, struct kv_table *out);
 
+/* The same inside a write transaction: others may use the table when that has committed. So a new
+ * file's tables and first pairs take one transaction; each leaves pages behind that it replaced. */
+MUST_USE enum err kv_table_make(struct kv_txn *txn, const char *name, struct kv_table *out);
+
 MUST_USE enum err kv_read_begin(struct kv *kv, struct kv_txn **out);
 MUST_USE enum err kv_write_begin(struct kv *kv, struct kv_txn **out);
 /* Ends the transaction whatever it returns. OK: durable. */

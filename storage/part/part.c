@@ -222,12 +222,8 @@ void part_hold(struct part *p)
 
 static void remove_files(const struct part *p)
 {
-    char *lock_path;
     (void)unlink(p->path); /* A file that stays is found and dropped again after the next start. */
-    if (asprintf(&lock_path, "%s-lock", p->path) >= 0) {
-        (void)unlink(lock_path);
-        free(lock_path);
-    }
+    part_env_remove_lock(p);
 }
 
 void part_drop(struct part *p)

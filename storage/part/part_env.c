@@ -1,5 +1,9 @@
 #include "storage/part/part_env.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "base/check.h"
 
 /* Address space for a file that may grow; costs nothing until written. One that does not grow gets
@@ -33,10 +37,22 @@ static void pool_link(struct part *p)
     pool.count++;
 }
 
-/* Nobody inside, and nobody may come. */
+void part_env_remove_lock(const struct part *p)
+{
+    char *path;
+    if (asprintf(&path, "%s-lock", p->path) >= 0) {
+        (void)unlink(path);
+        free(path);
+    }
+}
+
+/* Nobody inside, and nobody may come. The lock file is of use only while someone writes. */
 static void close_kv(struct part *p)
 {
     kv_close(p->kv);
+    if (p->writable) {
+        part_env_remove_lock(p);
+    }
     p->kv = NULL;
     p->broken = p->writable = false;
 }
@@ -70,23 +86,13 @@ static void pool_touch(struct part *p)
     lock_drop(&pool.lock);
 }
 
-/* What the file says of itself becomes what the part knows. A file without a record is new: it may
- * get one if it has no chunks. */
-static enum err load_meta(struct part *p, bool *found)
+/* What the file says of itself becomes what the part knows. E_NOT_FOUND: it says nothing. */
+static enum err load_meta(struct part *p, struct kv_txn *txn)
 {
-    struct kv_txn *txn;
     struct bytes raw;
     struct part_meta meta;
-    TRY(kv_read_begin(p->kv, &txn));
-    enum err e = kv_get(txn, p->meta, bytes_of("part"), &raw);
-    if (e == OK) {
-        e = part_meta_read(raw, &meta);
-    }
-    kv_abort(txn);
-    *found = e == OK;
-    if (e != OK) {
-        return e == E_NOT_FOUND ? OK : e;
-    }
+    TRY(kv_get(txn, p->meta, bytes_of("part"), &raw));
+    TRY(part_meta_read(raw, &meta));
     if (meta.period.start_ns != p->period.start_ns || meta.period.end_ns != p->period.end_ns) {
         return E_CORRUPT;
     }
@@ -95,18 +101,47 @@ static enum err load_meta(struct part *p, bool *found)
     return OK;
 }
 
-static enum err make_meta(struct part *p)
+/* Whether the last chunk belongs to a flush that counts. */
+static enum err look_at_last(const struct part *p, struct kv_txn *txn, bool *clean)
+{
+    struct kv_cursor *cursor;
+    struct bytes raw, value;
+    struct part_key key;
+    TRY(kv_cursor_open(txn, p->chunks, &cursor));
+    enum err e = kv_cursor_last(cursor, &raw, &value);
+    *clean = e == E_END;
+    if (e == OK) {
+        e = part_key_read(raw, &key);
+        *clean = e == OK && key.flush <= atomic_load(&p->flushes);
+    }
+    kv_cursor_close(cursor);
+    return e == E_END ? OK : e;
+}
+
+/* A file without a record is new: it gets one, if it has no chunks. */
+static enum err make_tables(struct part *p, struct kv_txn *txn)
 {
     uint8_t raw[PART_META_BYTES];
-    struct kv_txn *txn;
     bool clean;
-    TRY(part_env_is_clean(p, &clean));
+    TRY(kv_table_make(txn, "chunks", &p->chunks));
+    TRY(kv_table_make(txn, "meta", &p->meta));
+    enum err e = load_meta(p, txn);
+    if (e != E_NOT_FOUND) {
+        return e;
+    }
+    TRY(look_at_last(p, txn, &clean));
     if (!clean) {
         return E_CORRUPT;
     }
     part_meta_write(&(struct part_meta){.period = p->period}, raw);
+    return kv_put(txn, p->meta, bytes_of("part"), (struct bytes){raw, sizeof raw}, KV_UPSERT);
+}
+
+static enum err open_for_writing(struct part *p)
+{
+    struct kv_txn *txn;
     TRY(kv_write_begin(p->kv, &txn));
-    enum err e = kv_put(txn, p->meta, bytes_of("part"), (struct bytes){raw, sizeof raw}, KV_UPSERT);
+    enum err e = make_tables(p, txn);
     if (e != OK) {
         kv_abort(txn);
         return e;
@@ -114,16 +149,15 @@ static enum err make_meta(struct part *p)
     return kv_commit(txn);
 }
 
-static enum err open_tables(struct part *p, bool writable)
+static enum err open_for_reading(struct part *p)
 {
-    bool found;
+    struct kv_txn *txn;
     TRY(kv_table_open(p->kv, "chunks", &p->chunks));
     TRY(kv_table_open(p->kv, "meta", &p->meta));
-    TRY(load_meta(p, &found));
-    if (found) {
-        return OK;
-    }
-    return writable ? make_meta(p) : E_NOT_FOUND;
+    TRY(kv_read_begin(p->kv, &txn));
+    enum err e = load_meta(p, txn);
+    kv_abort(txn);
+    return e;
 }
 
 static enum err open_kv(struct part *p, enum part_mode mode)
@@ -132,13 +166,12 @@ static enum err open_kv(struct part *p, enum part_mode mode)
     const struct kv_options options = {
         .map_bytes = writable ? MAP_BYTES : 1, .tables = 2, .read_only = !writable};
     TRY(kv_open(p->path, &options, &p->kv));
-    enum err e = open_tables(p, writable);
+    p->writable = writable;
+    enum err e = writable ? open_for_writing(p) : open_for_reading(p);
     if (e != OK) {
         close_kv(p);
-        return e;
     }
-    p->writable = writable;
-    return OK;
+    return e;
 }
 
 static bool will_do(const struct part *p, enum part_mode mode)
@@ -216,22 +249,10 @@ void part_env_close(struct part *p)
 enum err part_env_is_clean(struct part *p, bool *clean)
 {
     struct kv_txn *txn;
-    struct kv_cursor *cursor;
-    struct bytes raw, value;
-    struct part_key key;
     TRY(kv_read_begin(p->kv, &txn));
-    enum err e = kv_cursor_open(txn, p->chunks, &cursor);
-    if (e == OK) {
-        e = kv_cursor_last(cursor, &raw, &value);
-        *clean = e == E_END;
-        if (e == OK) {
-            e = part_key_read(raw, &key);
-            *clean = e == OK && key.flush <= atomic_load(&p->flushes);
-        }
-        kv_cursor_close(cursor);
-    }
+    enum err e = look_at_last(p, txn, clean);
     kv_abort(txn);
-    return e == E_END ? OK : e;
+    return e;
 }
 
 /* Deletes at most DELETES_MAX chunks. */

@@ -53,6 +53,9 @@ void part_env_leave(struct part *p);
 /* From inside: a commit failed, the environment is not to be trusted further. */
 void part_env_break(struct part *p);
 
+/* LMDB's lock file beside the part's own, which it leaves behind. Nobody may be writing. */
+void part_env_remove_lock(const struct part *p);
+
 /* The last reference is gone: close, now. */
 void part_env_close(struct part *p);
 
