@@ -7,9 +7,9 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const uint64_t hop_only = MQTT_PROPERTY_BIT(MQTT_TOPIC_ALIAS) |
-                                 MQTT_PROPERTY_BIT(MQTT_SUBSCRIPTION_ID) |
-                                 MQTT_PROPERTY_BIT(MQTT_MESSAGE_EXPIRY);
+static const uint64_t hop_only =
+    MQTT_PROPERTY_BIT(MQTT_TOPIC_ALIAS) | MQTT_PROPERTY_BIT(MQTT_SUBSCRIPTION_ID) |
+    MQTT_PROPERTY_BIT(MQTT_MESSAGE_EXPIRY) | MQTT_PROPERTY_BIT(MQTT_WILL_DELAY);
 
 /* Every walk ends, and finds something just where the property was seen. */
 static void check_walks(const struct mqtt_properties *p)
