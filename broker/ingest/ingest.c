@@ -261,6 +261,11 @@ enum err ingest_put(struct ingest *in, struct bytes topic, int64_t time_ns,
     return OK;
 }
 
+enum err ingest_reserve_message(struct ingest *in)
+{
+    return reserve(in, PAYLOAD_POINTS_MAX * (ROW_BYTES + VALUE_BYTES) + 3 * RECEIPT_BYTES);
+}
+
 enum err ingest_batch(struct ingest *in, struct batch **out, uint64_t *number)
 {
     TRY(reserve(in, RECEIPT_BYTES));

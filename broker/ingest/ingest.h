@@ -45,6 +45,10 @@ void ingest_watch_turns(struct ingest *in);
 MUST_USE enum err ingest_put(struct ingest *in, struct bytes topic, int64_t time_ns,
                              const struct payload_point *points, unsigned count, uint64_t *number);
 
+/* What is put next goes into one batch: points of one time, a receipt, a piece of state put last.
+ * E_BUSY as above. */
+MUST_USE enum err ingest_reserve_message(struct ingest *in);
+
 /* The batch being filled, to put receipts and state into; at least one receipt fits. Whoever asks
  * puts something. E_BUSY as above. */
 MUST_USE enum err ingest_batch(struct ingest *in, struct batch **out, uint64_t *number);

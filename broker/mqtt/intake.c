@@ -113,14 +113,16 @@ static enum err store_points(struct mqtt_server *s, const struct publication *p,
 enum err intake_store(struct mqtt_server *s, const struct publication *p,
                       const struct intake_source *from, uint64_t *number)
 {
+    /* Not data: the server's own topics, and clearing a retained message. */
+    const bool is_data = p->topic.at[0] != '$' && (!p->retain || p->payload.size > 0);
     *number = 0;
     if (p->retain) {
-        TRY(put_state(s, p, number));
+        TRY(ingest_reserve_message(s->ingest)); /* One batch: it is kept as a whole or refused. */
     }
-    if (p->topic.at[0] == '$' || (p->retain && p->payload.size == 0)) {
-        return OK; /* Not data: the server's own topics, and clearing a retained message. */
+    if (is_data) {
+        TRY(store_points(s, p, from, number));
     }
-    return store_points(s, p, from, number);
+    return p->retain ? put_state(s, p, number) : OK;
 }
 
 static enum err publish_will(struct mqtt_server *s, const struct message *will)

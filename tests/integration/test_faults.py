@@ -39,10 +39,10 @@ class Client:
         self.client.loop_stop()
 
 
-def publish(server, value, version="mqttv5", topic="live/x"):
+def publish(server, value, *options, topic="live/x"):
     """Whether the message was acknowledged with success, and what a client that tells all said."""
-    done = subprocess.run(["mosquitto_pub", "-p", str(server.mqtt_port), "-V", version, "-t", topic, "-s", "-q", "1", "-d"],
-                          input=str(value), capture_output=True, text=True, timeout=20)
+    done = subprocess.run(["mosquitto_pub", "-p", str(server.mqtt_port), "-V", "mqttv5", "-t", topic, "-s", "-q", "1", "-d",
+                           *options], input=str(value), capture_output=True, text=True, timeout=20)
     lines = [line for line in done.stdout.splitlines() if "PUBACK" in line]
     return bool(lines) and "RC:0)" in lines[0], done.stdout
 
@@ -296,3 +296,22 @@ def test_a_partition_that_cannot_be_read_is_an_error_not_a_gap():
         assert publish(server, 1)[0]
         server.off()
         assert values(server, "days/x") == [0, 1, 2]
+
+
+@needs_shim
+def test_a_retained_message_is_acknowledged_as_a_whole():
+    """One so long that the message and its points would not go into one batch, and a disk that fails once."""
+    acked = 0
+    with BadDiskServer("--loops", "1") as server:
+        for i in range(12):
+            payload = '{"v":%d,"note":"%s"}' % (i, "x" * 300_000)
+            server.on(META, "journal.mdb", left=1)
+            ok, _ = publish(server, payload, "-r", topic="big/x")
+            server.off()
+            if ok:
+                acked += 1
+                server.kill()
+                server.start()
+                kept = subprocess.run(["mosquitto_sub", "-p", str(server.mqtt_port), "-t", "big/x", "-C", "1", "-W", "5"],
+                                      capture_output=True, text=True).stdout
+                assert kept.startswith('{"v":%d,' % i), kept[:20]
