@@ -96,6 +96,7 @@ static void on_failure5(void *context, MQTTAsync_failureData5 *data)
     tell(context, data != NULL && data->code != 0 ? data->code : -1);
 }
 
+// NOLINTNEXTLINE(readability-non-const-parameter): Paho's signature
 static void on_lost(void *context, char *cause)
 {
     struct device *d = context;
@@ -271,7 +272,9 @@ static enum err connect_finish(struct device *d, int started, int64_t patience_m
             lock_take(&d->lock);
             d->connected = !d->lost;
             lock_drop(&d->lock);
-            error_text[0] = d->lost ? error_text[0] : 0;
+            if (!d->lost) {
+                error_text[0] = 0;
+            }
             enum err e = resume(d);
             if (e == OK || e == E_DENIED) {
                 return e;

@@ -1,6 +1,7 @@
 #include "cli/gzip_file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,7 +23,8 @@ enum err gzip_file_open(const char *path, struct gzip_file **out)
         return E_NO_MEMORY;
     }
     errno = 0;
-    f->gz = strcmp(path, "-") == 0 ? gzdopen(dup(STDIN_FILENO), "rb") : gzopen(path, "rbe");
+    f->gz = strcmp(path, "-") == 0 ? gzdopen(fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0), "rb")
+                                   : gzopen(path, "rbe");
     f->line = malloc(LINE_BYTES_FIRST);
     f->room = LINE_BYTES_FIRST;
     if (f->gz == NULL || f->line == NULL) {
@@ -60,30 +62,29 @@ static enum err grow(struct gzip_file *f)
     return OK;
 }
 
+/* More of the line, behind `*used` bytes. E_END: the file ended before any. */
+static enum err read_more(struct gzip_file *f, size_t *used)
+{
+    if (gzgets(f->gz, f->line + *used, (int)(f->room - *used)) == NULL) {
+        int code = Z_OK;
+        (void)gzerror(f->gz, &code);
+        return code != Z_OK && code != Z_STREAM_END ? E_IO : E_END;
+    }
+    *used += strlen(f->line + *used);
+    return *used + 1 == f->room ? grow(f) : OK;
+}
+
 enum err gzip_file_line(struct gzip_file *f, char **line, size_t *size)
 {
     size_t used = 0;
-    for (;;) {
-        if (gzgets(f->gz, f->line + used, (int)(f->room - used)) == NULL) {
-            int code = Z_OK;
-            (void)gzerror(f->gz, &code);
-            if (code != Z_OK && code != Z_STREAM_END) {
-                return E_IO;
-            }
-            if (used == 0) {
-                return E_END;
-            }
-            break;
-        }
-        used += strlen(f->line + used);
-        if (used > 0 && f->line[used - 1] == '\n') {
-            used--;
-            break;
-        }
-        if (used + 1 == f->room) {
-            TRY(grow(f));
-        }
+    enum err e = OK;
+    while (e == OK && (used == 0 || f->line[used - 1] != '\n')) {
+        e = read_more(f, &used);
     }
+    if (e != OK && !(e == E_END && used > 0)) { /* The last line may lack its end. */
+        return e;
+    }
+    used -= used > 0 && f->line[used - 1] == '\n';
     used -= used > 0 && f->line[used - 1] == '\r';
     f->line[used] = 0;
     *line = f->line;

@@ -60,7 +60,9 @@ static void default_topic(char to[TOPIC_BYTES_MAX])
         (void)snprintf(host, sizeof host, "machine");
     }
     for (char *at = host; *at != 0; at++) {
-        *at = strchr("/+#$", *at) != NULL ? '-' : *at;
+        if (strchr("/+#$", *at) != NULL) {
+            *at = '-';
+        }
     }
     (void)snprintf(to, TOPIC_BYTES_MAX, "krakow/infra/%s", host);
 }

@@ -89,7 +89,7 @@ int cmd_last(int argc, char **argv)
     code = result == HEJNAL_END ? EXIT_DONE : server_fail("last", h, result);
     hejnal_close(h);
     if (out_close(out, true) != OK && code == EXIT_DONE) {
-        code = command_fail(EXIT_FAILED, "last", "stdout: %s", strerror(errno));
+        code = command_fail(EXIT_FAILED, "last", "stdout: %s", strerrordesc_np(errno));
     }
     return code;
 }

@@ -132,8 +132,11 @@ static int send_file(struct replay *r)
     }
     int code = EXIT_DONE;
     e = gzip_file_line(file, &line, &size);
-    if (e != OK || replay_plan_create(line, r->topic, r->split != NULL ? r->split[0] : 0, &r->plan,
-                                      &why) != OK) {
+    char split = '\0';
+    if (r->split != NULL) {
+        split = r->split[0];
+    }
+    if (e != OK || replay_plan_create(line, r->topic, split, &r->plan, &why) != OK) {
         code = complain(r, 1, 1, e != OK ? "no header line" : why);
     } else if (r->shuffle >= 0) {
         code = send_shuffled(r, file);
@@ -203,8 +206,11 @@ static int check(struct replay *r)
         return command_fail(EXIT_USAGE, "replay", "bad value '%s'; --split takes one character",
                             r->split);
     }
-    r->times = strcmp(r->speed, "max") == 0 ? 0 : strtod(r->speed, &end);
-    if (strcmp(r->speed, "max") != 0 && (*end != 0 || !(r->times > 0))) {
+    if (strcmp(r->speed, "max") == 0) {
+        return EXIT_DONE;
+    }
+    r->times = strtod(r->speed, &end);
+    if (*end != 0 || !(r->times > 0)) {
         return command_fail(EXIT_USAGE, "replay",
                             "bad value '%s'; --speed takes max or a number > 0", r->speed);
     }

@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/topic.h"
 #include "cli/arguments.h"
@@ -68,6 +69,7 @@ static enum err run(struct simulate *s)
 {
     const char *topic;
     struct bytes payload;
+    CHECK(s->rate > 0 && s->devices > 0 && s->connections > 0);
     while (!stop) {
         int64_t passed_ns = (int64_t)((double)s->messages / (double)s->rate * NS_PER_S);
         if (s->duration_ns > 0 && passed_ns >= s->duration_ns) {

@@ -1,6 +1,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/number.h"
@@ -8,6 +9,8 @@
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/server.h"
+
+enum { WATCH_S = 2 };
 
 enum stats_format { STATS_TABLE, STATS_JSON };
 
@@ -99,7 +102,7 @@ int cmd_stats(int argc, char **argv)
         if (fflush(stdout) != 0 || result != HEJNAL_END || !watch) {
             break;
         }
-        (void)sleep(2);
+        (void)nanosleep(&(struct timespec){.tv_sec = WATCH_S}, NULL);
     }
     code = result == HEJNAL_END ? EXIT_DONE : server_fail("stats", h, result);
     hejnal_close(h);

@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 
+// NOLINTNEXTLINE(readability-identifier-naming): cmocka's own assertions are written so
 #define assert_ok(expression) assert_int_equal((expression), OK)
 
 #endif /* TESTS_LIB_TEST_H */
