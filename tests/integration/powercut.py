@@ -221,8 +221,9 @@ def killed_then_cut(every=1, calls_max=400):
             acked.update(raw.pubacks())
         world.server.kill()
         if world.start(n):
-            world.server.run("admin", "checkpoint", check=False)
-            died += world.server.process.poll() is not None
+            if world.server.run("admin", "checkpoint", check=False).returncode != 0:
+                world.server.process.wait(30)
+            died += not world.server.alive()
             world.server.kill()
         else:
             died += 1
