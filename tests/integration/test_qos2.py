@@ -8,12 +8,14 @@ import time
 import paho.mqtt.client as paho
 import pytest
 
+import baddisk
+from baddisk import META, BadDiskServer
 from harness import ROOT, Server, wait_until
 from raw_mqtt import PUBCOMP, PUBREC, PUBREL, Client, new_id, packet, u16, u32
 from test_clients import Listener, mosquitto, node, version  # noqa: F401
 
 both = pytest.mark.parametrize("level", [4, 5])
-PACKET_ID_NOT_FOUND = 0x92
+IMPLEMENTATION_ERROR, PACKET_ID_NOT_FOUND = 0x83, 0x92
 
 
 def keep(level):
@@ -98,6 +100,32 @@ def test_a_pubrec_is_a_promise():
         server.kill()
         server.start()
         assert len(server.points("p1/+")) == 50
+
+
+@pytest.mark.skipif(not baddisk.SHIM.exists(), reason="built with sanitizers")
+@both
+def test_what_the_disk_refused_is_no_pubrec(level):
+    """Promise P1. Version 5 is told, and may send it anew; before, the connection ends, and what comes again on
+    the next is stored but not forwarded again."""
+    with BadDiskServer("--loops", "1") as server:
+        name = new_id()
+        c, p = Client(server, new_id(), level), resume(server, name, level)
+        c.subscribe(("bad", 2))
+        server.on(META, "journal.mdb", left=1)
+        p.publish("bad", "1", 2, 7, wait=False)
+        if level == 5:
+            assert p.answer(PUBREC, 7) == IMPLEMENTATION_ERROR
+        else:
+            assert p.is_closed()
+            p = resume(server, name, level)
+            assert p.present == 1
+        server.off()
+        assert p.publish("bad", "1", 2, 7, dup=level == 4) == 0 and p.release(7) == 0
+        assert [c.message().payload for _ in range(1 + (level == 5))][-1] == "1"
+        c.hears_nothing()
+        server.kill()
+        server.start()
+        assert [value for _, value in server.points("bad")["bad"]] == ["1"]
 
 
 @both
