@@ -1,0 +1,128 @@
+"""Decodes journal records, broker state and receipts by docs/FORMAT.md alone."""
+
+import struct
+from collections import namedtuple
+
+from read_chunk import UNITS, Cursor, bits_of
+from read_lmdb import need
+from xxh3 import xxh3
+
+ENVELOPE = struct.Struct("<2sBBIQQqQ")
+RECORD_MAX = 65520
+TIME_END = 7258118400 * 10**9  # 2200-01-01
+ROW, RECEIPT, SERIES = 1, 2, 3
+RETAINED_SPACE, RECEIPTS_SPACE = 1, 255
+RECEIPTS_MAX = 65536
+NEVER = 2**63 - 1
+
+Record = namedtuple("Record", "position producer counter arrival entries")
+Row = namedtuple("Row", "group time values")  # values: {column: bits}
+Receipt = namedtuple("Receipt", "client content packet_id time")
+Series = namedtuple("Series", "group column topic name")
+Retained = namedtuple("Retained", "qos expires properties payload")
+
+
+def read_record(position, data):
+    need(ENVELOPE.size <= len(data) <= RECORD_MAX, "record", position, "of", len(data), "bytes")
+    magic, version, kind, length, producer, counter, arrival, checksum = ENVELOPE.unpack_from(data)
+    need(magic == b"HJ" and version == 1 and kind == 1, "record", position, "is of another kind")
+    need(length == len(data) - ENVELOPE.size, "length of record", position)
+    entries = data[ENVELOPE.size:]
+    envelope = xxh3(data[:ENVELOPE.size - 8], position)
+    need(xxh3(entries, envelope) == checksum, "checksum of record", position)
+    return Record(position, producer, counter, arrival, list(read_entries(entries)))
+
+
+def read_entries(data):
+    cursor, running = Cursor(data), 0
+    while cursor.at < cursor.end:
+        head = cursor.u8()
+        kind, unit, form = head & 7, UNITS[head >> 3 & 3], head >> 5 & 3
+        need(head < 0x80 and kind in (ROW, RECEIPT, SERIES), "entry", head)
+        if kind == SERIES:
+            need(head == SERIES, "series entry", head)
+            yield read_series(cursor)
+            continue
+        need(kind == ROW or form == 0, "receipt of form", form)
+        start = read_receipt_start(cursor) if kind == RECEIPT else read_row_start(cursor, form)
+        running = (running // unit + cursor.zigzag()) * unit
+        need(0 <= running < TIME_END, "time", running)
+        if kind == RECEIPT:
+            yield Receipt(*start, running)
+        else:
+            group, columns = start
+            yield Row(group, running, {column: read_value(cursor) for column in columns})
+
+
+def read_series(cursor):
+    group, column = cursor.varint(0, 2**32 - 1), cursor.u8()
+    need(column < 64, "column", column)
+    topic = cursor.take(cursor.varint())
+    name = cursor.take(cursor.varint())
+    return Series(group, column, topic.decode(), name.decode())
+
+
+def read_receipt_start(cursor):
+    return cursor.number("Q"), cursor.number("Q"), cursor.varint(0, 65535)
+
+
+def read_row_start(cursor, form):
+    group = cursor.varint(0, 2**32 - 1)
+    need(form <= 2, "row of form", form)
+    if form == 0:
+        return group, [0]
+    if form == 1:
+        return group, range(cursor.varint(1, 64))
+    bitmap = cursor.varint(1)
+    return group, [c for c in range(64) if bitmap >> c & 1]
+
+
+def read_value(cursor):
+    scale = cursor.u8()
+    if scale == 255:
+        return cursor.number("Q")
+    need(scale <= 22, "scale", scale)
+    return bits_of(float(cursor.zigzag()) / float(10**scale))
+
+
+def read_trimmed(value):
+    """Position below which all is trimmed."""
+    version, zero, trimmed, checksum = struct.unpack("<IIQQ", value)
+    need(version == 1 and zero == 0, "journal of version", version)
+    need(xxh3(value[:16], 0) == checksum, "checksum of the journal's meta record")
+    return trimmed
+
+
+# State.
+
+
+def read_state(key, value):
+    """(space, key, stamp, position, value) of one pair of the table."""
+    space, hashed, _ = struct.unpack(">BQI", key)
+    need(len(value) >= 26, "state of", len(value), "bytes")
+    checksum, stamp, position, size = struct.unpack_from("<QQQH", value)
+    need(xxh3(value[8:], xxh3(key)) == checksum, "checksum of state")
+    need(len(value) >= 26 + size, "key of state")
+    own = value[26:26 + size]
+    need(xxh3(own) == hashed, "state under another hash")
+    return space, own, stamp, position, value[26 + size:]
+
+
+def read_retained(value):
+    need(len(value) >= 16, "retained message of", len(value), "bytes")
+    version, qos, zero, expires, size = struct.unpack_from("<BBHqI", value)
+    need(version == 1 and qos <= 1 and zero == 0, "retained message")
+    need(16 + size < len(value), "payload of a retained message")
+    return Retained(qos, expires, value[16:16 + size], value[16 + size:])
+
+
+def read_receipts(pieces):
+    """pieces: {number: value}; receipts oldest first."""
+    need(sorted(pieces) == list(range(len(pieces))), "receipts are not counted from 0")
+    found = []
+    for number in sorted(pieces):
+        entries = list(read_entries(pieces[number]))
+        need(all(isinstance(e, Receipt) for e in entries), "an entry among receipts")
+        found += entries
+    need(len(found) <= RECEIPTS_MAX, len(found), "receipts")
+    return found

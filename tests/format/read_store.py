@@ -1,0 +1,207 @@
+"""An independent reader of a store at rest: what docs/FORMAT.md says, read without one line of the store's own code, and without
+LMDB. Prints every point as series,time,value (nanoseconds), series in order, or stops at the first broken rule.
+
+    read_store.py DIR [--bits]
+
+--bits prints the 64 bits of each double in hexadecimal, so that payloads of NaN are seen.
+"""
+
+import re
+import struct
+import sys
+from collections import namedtuple
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import read_journal as journal
+from read_chunk import Chunk, double_of, is_nan
+from read_lmdb import Broken, Environment, need
+from xxh3 import xxh3
+
+PART_NAME = re.compile(r"^(\d{8})(T\d{6})?-(\d+)\.act\.mdb$")
+PART_META = struct.Struct("<4sHHqqIIQQ")
+S, WEEK, MONDAY = 10**9, 604800, -259200  # 1969-12-29 in seconds
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+Part = namedtuple("Part", "start end flushes applied chunks")
+
+
+def period_of(time_s, length_s):
+    """Start, in seconds, of the period a time is in."""
+    base = MONDAY if length_s % WEEK == 0 else 0
+    return base + (time_s - base) // length_s * length_s
+
+
+def name_of(start_s, length_s):
+    start = EPOCH + timedelta(seconds=start_s)
+    return start.strftime("%Y%m%d" if start_s % 86400 == 0 else "%Y%m%dT%H%M%S") + f"-{length_s}.act.mdb"
+
+
+class Store:
+    def __init__(self, directory):
+        self.directory = Path(directory)
+        self.read_catalogue()
+        self.read_journal()
+        self.parts = {}
+        for path in sorted((self.directory / "parts").iterdir()):
+            if PART_NAME.match(path.name):
+                part = self.read_part(path)
+                self.parts[part.start // S] = part
+        self.check_last()
+
+    # The catalogue.
+
+    def read_catalogue(self):
+        environment = Environment(self.directory / "catalog.mdb")
+        ((key, value),) = environment.read("meta")
+        need(key == b"store", "meta of the catalogue")
+        version, zero, self.period_s, checksum = struct.unpack("<IIQQ", value)
+        need(version == 1 and zero == 0, "catalogue of version", version)
+        need(xxh3(value[:16], 0) == checksum, "checksum of the store's meta record")
+        self.paths, self.known, topics = {}, set(), {}
+        for key, value in environment.read("series"):
+            group, column = struct.unpack(">IB", key)
+            need(column < 64 and xxh3(value[:-8], xxh3(key)) == int.from_bytes(value[-8:], "little"), "checksum of a series")
+            topic_size, name_size = struct.unpack_from("<HH", value)
+            need(len(value) == 4 + topic_size + name_size + 8, "size of a series")
+            topic, name = value[4:4 + topic_size], value[4 + topic_size:-8]
+            need(topics.setdefault(group, topic) == topic, "topics of group", group)
+            self.add_path(group, column, topic.decode(), name.decode())
+        self.last = {}
+        for key, value in environment.read("last"):
+            self.read_last(key, value)
+
+    def add_path(self, group, column, topic, name):
+        path = topic + "/" + name if name else topic
+        need(len(path.encode()) <= 1024 and path not in self.known, "path", path)
+        self.known.add(path)
+        self.paths[group, column] = path
+
+    def read_last(self, key, value):
+        (group,) = struct.unpack(">I", key)
+        need(xxh3(value[:-8], xxh3(key)) == int.from_bytes(value[-8:], "little"), "checksum of last values")
+        before = -1
+        for column, time, bits in struct.iter_unpack("<BqQ", value[:-8]):
+            need(before < column < 64 and (group, column) in self.paths, "last values of group", group)
+            self.last[group, column], before = (time, bits), column
+
+    # The journal.
+
+    def read_journal(self):
+        environment = Environment(self.directory / "journal.mdb")
+        meta = dict(environment.read("meta"))
+        self.trimmed = journal.read_trimmed(meta["journal".encode()])
+        self.records, self.rows, self.receipts = [], [], []
+        for key, value in environment.read("records"):
+            (position,) = struct.unpack(">Q", key)
+            need(position >= max(self.trimmed, 1), "record", position, "was trimmed")
+            need(not self.records or self.records[-1].position + 1 == position, "gap before record", position)
+            self.records.append(journal.read_record(position, value))
+        pieces = {}
+        self.retained = {}
+        for key, value in environment.read("state"):
+            space, own, stamp, position, rest = journal.read_state(key, value)
+            if space == journal.RETAINED_SPACE and rest:
+                self.retained[own.decode()] = journal.read_retained(rest)
+            elif space == journal.RECEIPTS_SPACE and rest:
+                pieces[own[0]] = rest
+        self.receipts = journal.read_receipts(pieces)
+        for record in self.records:
+            self.take_entries(record)
+
+    def take_entries(self, record):
+        for entry in record.entries:
+            if isinstance(entry, journal.Series):
+                path = entry.topic + "/" + entry.name if entry.name else entry.topic
+                known = self.paths.get((entry.group, entry.column))
+                need(known in (None, path), "series", path, "is", known)
+                if known is None:
+                    self.add_path(entry.group, entry.column, entry.topic, entry.name)
+            elif isinstance(entry, journal.Receipt):
+                self.receipts.append(entry)
+            else:
+                need(all((entry.group, c) in self.paths for c in entry.values), "row of an unknown series")
+                self.rows.append((record.position, entry))
+
+    # Partitions.
+
+    def read_part(self, path):
+        environment = Environment(path)
+        ((key, value),) = environment.read("meta")
+        need(key == b"part" and len(value) == PART_META.size, path.name, "meta record")
+        magic, version, zero, start, end, flushes, zero2, applied, checksum = PART_META.unpack(value)
+        need(magic == b"HJPT" and version == 1 and zero == zero2 == 0, path.name, "version", version)
+        need(xxh3(value[:-8], 0) == checksum, path.name, "checksum of its meta record")
+        need(end - start == self.period_s * S and start % S == 0, path.name, "length")
+        need(period_of(start // S, self.period_s) == start // S, path.name, "start")
+        need(name_of(start // S, self.period_s) == path.name, path.name, "name")
+        last = self.records[-1].position if self.records else self.trimmed - 1
+        need(applied <= last, path.name, "applied", applied, "journal", last)
+        chunks = []
+        ends = {}
+        for key, value in environment.read("chunks"):
+            flush, group, first = struct.unpack(">IIQ", key)
+            first -= 2**63
+            if flush > flushes:
+                continue
+            chunk = Chunk(value, key)
+            need(chunk.times[0] == first and start <= first and chunk.times[-1] < end, path.name, "times of a chunk")
+            need(ends.get((flush, group), -2**63) < first, path.name, "chunks of a flush overlap")
+            need(all((group, c.id) in self.paths for c in chunk.columns), path.name, "chunk of an unknown series")
+            ends[flush, group] = chunk.times[-1]
+            chunks.append((group, chunk))
+        return Part(start, end, flushes, applied, chunks)
+
+    def points(self):
+        """{path: {time: bits}}: chunks in order of their flushes, then what the journal has beyond them."""
+        found = {}
+        for part in self.parts.values():
+            for group, chunk in part.chunks:
+                for column in chunk.columns:
+                    times = [chunk.times[row] for row in column.present]
+                    found.setdefault(self.paths[group, column.id], {}).update(zip(times, column.values))
+        for position, row in self.rows:
+            part = self.parts.get(period_of(row.time // S, self.period_s))
+            if part is None or position > part.applied:
+                for column, bits in row.values.items():
+                    found.setdefault(self.paths[row.group, column], {})[row.time] = bits
+        return found
+
+    def check_last(self):
+        """Last values are never older than what was trimmed from the journal: than no chunk of records before."""
+        for part in self.parts.values():
+            if part.applied < self.trimmed:
+                for group, chunk in part.chunks:
+                    for column in chunk.columns:
+                        newest = chunk.times[column.present[-1]]
+                        need(self.last.get((group, column.id), (-1,))[0] >= newest, "last value of group", group)
+
+
+def text_of(bits, as_bits):
+    value = double_of(bits)
+    if as_bits:
+        return f"{bits:016x}"
+    if is_nan(bits):
+        return "nan"
+    text = repr(value)
+    return text[:-2] if text.endswith(".0") else text
+
+
+def main(directory, *options):
+    if options not in ((), ("--bits",)):
+        raise SystemExit(__doc__)
+    try:
+        points = Store(directory).points()
+    except (Broken, OSError, struct.error, ValueError) as problem:
+        raise SystemExit(f"{directory}: {problem}") from problem
+    print("series,time,value")
+    for path in sorted(points, key=str.encode):
+        quoted = '"' + path.replace('"', '""') + '"' if any(c in path for c in ',"\n\r') else path
+        for time in sorted(points[path]):
+            print(f"{quoted},{time},{text_of(points[path][time], bool(options))}")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        raise SystemExit(__doc__)
+    main(*sys.argv[1:])

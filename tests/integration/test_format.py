@@ -1,0 +1,175 @@
+"""docs/FORMAT.md is true: the independent reader of tests/format, made from that document alone, finds in a store at rest exactly
+what was written and what the server exported, bit for bit."""
+
+import collections
+import math
+import random
+import struct
+import subprocess
+import sys
+
+import pytest
+
+from harness import ROOT, Server
+from raw_query import QueryWire, section
+
+sys.path.insert(0, str(ROOT / "tests" / "format"))
+
+import read_journal  # noqa: E402
+from read_chunk import Chunk, bits_of, double_of, is_nan  # noqa: E402
+from read_lmdb import Broken  # noqa: E402
+from read_store import Store  # noqa: E402
+from xxh3 import xxh3  # noqa: E402
+
+GOLDEN = ROOT / "tests" / "golden"
+S = 10**9
+T0 = 1767225600 * S  # 2026-01-01T00:00:00Z, a Thursday
+ODD = [0x8000000000000000, 0x7FF0000000000000, 0xFFF0000000000000, 0x7FF8000000000000, 0xFFF8000000000123, 0x7FF0000000000001,
+       0x0000000000000001, 0x7FEFFFFFFFFFFFFF, 0x3FD5555555555555]
+
+
+def value_of(rng, kind, i):
+    """Bits of row i of a column that behaves in one of many ways."""
+    if kind == "odd":
+        return rng.choice(ODD) if rng.random() < 0.05 else bits_of(rng.randrange(1000) / 100)
+    if kind == "bits":
+        return rng.getrandbits(64)
+    if kind == "nan":
+        return 0x7FF8000000000000 + rng.randrange(4)
+    return bits_of({"walk": lambda: rng.randrange(300, 320) / 10,
+                    "counter": lambda: float(i * 5),
+                    "constant": lambda: 21.5,
+                    "state": lambda: float(i % 97 < 40),
+                    "single": lambda: struct.unpack("<f", struct.pack("<f", rng.randrange(100000) / 1000))[0],
+                    "words": lambda: rng.choice((1 / 3, 2 / 7, math.pi)),
+                    "outlier": lambda: float(rng.randrange(10**9) if rng.random() < 0.02 else rng.randrange(8)),
+                    "square": lambda: float(i * i)}[kind]())
+
+
+KINDS = ["walk", "odd", "counter", "constant", "state", "single", "words", "bits", "nan", "outlier", "square"]
+
+
+class Model:
+    """What was written: {path: {time: bits}}; the later write of equal (path, time) counts."""
+
+    def __init__(self, wire, rng):
+        self.wire, self.rng, self.points = wire, rng, collections.defaultdict(dict)
+
+    def write(self, path, columns, rows):
+        for time, cells in rows:
+            for column, bits in cells.items():
+                self.points[f"{path}/{columns[column]}" if columns else path][time] = bits
+        self.wire.write(section(path, columns, rows))
+
+    def wide(self, path, times, gaps):
+        """Rows of all kinds of columns, some values missing: each by chance, and column 3 in long runs."""
+        rows = []
+        for i, time in enumerate(times):
+            cells = {c: value_of(self.rng, kind, i) for c, kind in enumerate(KINDS)
+                     if self.rng.random() >= gaps and (c != 3 or i // 50 % 2)}
+            rows.append((time, cells or {0: bits_of(0.0)}))
+        for at in range(0, len(rows), 2000):
+            self.write(path, KINDS, rows[at:at + 2000])
+
+    def narrow(self, path, times):
+        self.write(path, [], [(t, {0: value_of(self.rng, "odd", i)}) for i, t in enumerate(times)])
+
+
+def fill(model, rng, start):
+    """One phase: steady, uneven and late times, rows that were written before and new ones among them."""
+    model.wide("krakow/air/1", range(start, start + 3000 * 60 * S, 60 * S), 0.0)
+    model.wide("krakow/air/2", sorted(rng.sample(range(start, start + 10**15), 700)), 0.3)
+    model.wide("krakow/air/3", [start + i * S + rng.randrange(1000) * 10**6 for i in range(600)], 0.0)
+    model.narrow("krakow/noise", range(start, start + 500 * 10**6, 10**6))
+    model.narrow("krakow/late", rng.sample(range(start - 20 * 86400 * S, start, 1000 * S), 200))
+    model.wide("krakow/air/1", rng.sample(range(start, start + 3000 * 60 * S, 30 * S), 300), 0.5)  # Again, and between.
+    model.narrow("krakow/rare/€, \"quoted\"", [start])
+
+
+def publish(server, start):
+    """Over MQTT, at least once: with a time, without (so with a receipt), and retained."""
+    server.run("pub", "mqtt/device", f'{{"ts":{start // S},"a":1.5,"b":{{"c":-7}}}}', "--qos", "1")
+    for i in range(2):
+        server.run("pub", "mqtt/clockless", str(i), "--qos", "1")
+    server.run("pub", "mqtt/kept", f'{{"ts":{start // S},"v":{start // S % 1000}}}', "--qos", "1", "--retain")
+
+
+def read_store(directory, *options):
+    done = subprocess.run([sys.executable, ROOT / "tests" / "format" / "read_store.py", directory / "data", *options],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def check_export(export, points):
+    assert set(export) == set(points)
+    for path, rows in export.items():
+        want = points[path]
+        assert [t for t, _ in rows] == sorted(want), path
+        for time, text in rows:
+            value = double_of(want[time])
+            assert math.isnan(float(text)) if is_nan(want[time]) else bits_of(float(text)) == want[time], (path, time, text, value)
+
+
+@pytest.mark.parametrize("days", [7, 1])
+def test_a_store_at_rest_is_what_the_document_says(days):
+    rng = random.Random(days)
+    with Server("--partition-days", str(days)) as server:
+        wire = QueryWire(server.query_port)
+        model = Model(wire, rng)
+        for phase in range(3):  # In partitions, in a second flush over them, and only in the journal.
+            start = T0 + phase * 86400 * S
+            fill(model, rng, start)
+            publish(server, start)
+            if phase < 2:
+                server.run("admin", "checkpoint")
+        export = server.points("#")
+        wire.close()
+        server.kill()
+
+        store = Store(server.directory / "data")
+        points = store.points()
+        ours = {path: rows for path, rows in points.items() if not path.startswith("mqtt/")}
+        assert ours == model.points
+        check_export(export, points)
+        assert max(part.flushes for part in store.parts.values()) >= 2
+        assert store.rows and store.records
+        check_broker(store)
+        lines = read_store(server.directory, "--bits").splitlines()
+        assert len(lines) == 1 + sum(map(len, points.values()))
+
+        assert server.run_check().returncode == 0
+        server.start()
+        check_export(server.points("#"), points)
+
+
+def check_broker(store):
+    """Receipts of three phases, the oldest beside the journal; the newest retained message."""
+    assert len(store.receipts) == 6
+    topic = xxh3(b"mqtt/clockless")
+    assert [r.content for r in store.receipts] == [xxh3(b"0", topic), xxh3(b"1", topic)] * 3
+    assert {r.time for r in store.receipts} == set(store.points()["mqtt/clockless"])
+    kept = store.retained["mqtt/kept"]
+    stamp = T0 // S + 2 * 86400
+    assert kept == (1, read_journal.NEVER, b"", f'{{"ts":{stamp},"v":{stamp % 1000}}}'.encode())
+
+
+CHUNK_KEY = b"\0\0\0\7\x80\0\0\0\0\0\0\1"
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("chunk_v*.bin")), ids=lambda p: p.stem)
+def test_a_golden_chunk_is_what_the_document_says(path):
+    data = path.read_bytes()
+    chunk = Chunk(data, CHUNK_KEY)
+    assert chunk.rows in (1, 300) and [c.id for c in chunk.columns] == [0, 11, 22, 33, 44, 55]
+    with pytest.raises(Broken):
+        Chunk(data, CHUNK_KEY[:-1] + b"\2")
+    with pytest.raises(Broken):
+        Chunk(data[:-9] + bytes([data[-9] ^ 1]) + data[-8:], CHUNK_KEY)
+
+
+def test_fast_and_dense_golden_chunks_hold_the_same():
+    for fast in sorted(GOLDEN.glob("chunk_v1_*_fast.bin")):
+        a, b = (Chunk(p.read_bytes()) for p in (fast, fast.with_name(fast.name.replace("fast", "dense"))))
+        assert a.times == b.times
+        assert [(c.id, c.present, c.values) for c in a.columns] == [(c.id, c.present, c.values) for c in b.columns]
