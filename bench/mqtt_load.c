@@ -138,7 +138,9 @@ static uint64_t allowed_by_rate(const struct publisher *p, int64_t now_ns)
     if (settings.rate == 0) {
         return p->goal;
     }
-    double share = (double)(now_ns - start_ns) / 1e9 * (double)settings.rate / settings.connections;
+    /* One after another, as devices without a common clock. */
+    double share = ((double)(now_ns - start_ns) / 1e9 * (double)settings.rate + p->index) /
+                   settings.connections;
     return share > (double)p->goal ? p->goal : (uint64_t)share;
 }
 
