@@ -249,6 +249,7 @@ static bool read_ended(struct conn *c, ssize_t got)
 {
     if (got > 0) {
         metrics_add(METRIC_BYTES_IN, got);
+        pace_on_read(&c->server->pace, (size_t)got, c->heard_ms);
         c->heard_ms = c->state == CONN_OPEN ? clock_now_ms() : c->heard_ms;
         return false;
     }

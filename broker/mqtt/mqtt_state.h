@@ -10,6 +10,7 @@
 #include "broker/mqtt/crossing.h"
 #include "broker/mqtt/match_cache.h"
 #include "broker/mqtt/mqtt_server.h"
+#include "broker/mqtt/pace.h"
 #include "broker/mqtt/retained.h"
 #include "broker/mqtt/session_table.h"
 #include "proto/payload.h"
@@ -54,6 +55,7 @@ struct mqtt_server {
     size_t will_count;
     struct loop_timer second; /* Keep alive, expiry, wills. */
     struct loop_timer retry;  /* While something could not be done for lack of room. */
+    struct pace pace;
     int64_t started_ms, sys_due_ms;
     uint64_t assigned_ids;
     struct octets scratch;       /* Of one packet at a time; never committed. */

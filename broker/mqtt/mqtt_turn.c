@@ -4,8 +4,9 @@
 #include "broker/mqtt/mqtt_state.h"
 #include "broker/threads/metrics.h"
 
-/* SECOND_MS: how often time is looked at. RETRY_MS: how often, while somebody else lacks room. */
-enum { SECOND_MS = 1000, RETRY_MS = 2, FLUSH_ROUNDS_MAX = 4 };
+/* SECOND_MS: how often time is looked at. RETRY_MS: how often, while somebody else lacks room.
+ * GATHER_US: from turn to turn while many clients say little. */
+enum { SECOND_MS = 1000, RETRY_MS = 2, GATHER_US = 1000, FLUSH_ROUNDS_MAX = 4 };
 
 void mqtt_turn_set_busy(struct mqtt_server *s)
 {
@@ -91,6 +92,7 @@ static void on_turn_end(void *context)
     handover_retry(s);
     flush_all(s);
     mqtt_turn_bury(s);
+    loop_gather(s->loop, pace_on_turn(&s->pace, loop_now_ms(s->loop)) ? GATHER_US : 0);
     if (!s->is_stopped &&
         (s->is_busy || s->crossing.is_waiting || s->handovers != NULL || s->dirty.count > 0)) {
         loop_timer_start(s->loop, &s->retry, RETRY_MS, 0);

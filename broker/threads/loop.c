@@ -187,6 +187,11 @@ void loop_on_turn_end(struct loop *l, void (*hook)(void *context), void *context
     l->hooks[l->hook_count++] = (struct hook){hook, context};
 }
 
+void loop_gather(struct loop *l, unsigned us)
+{
+    ev_set_io_collect_interval(l->ev, (double)us / 1e6);
+}
+
 void loop_run(struct loop *l)
 {
     read_clocks(l);

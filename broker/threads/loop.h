@@ -48,6 +48,9 @@ void loop_on_letter(struct loop *l, enum letter_kind kind,
                     void (*take)(void *context, struct letter *letter), void *context);
 /* Called at the end of every turn, in order of registration. */
 void loop_on_turn_end(struct loop *l, void (*hook)(void *context), void *context);
+/* From the next turn on, wait until `us` microseconds have passed since a turn began before the
+ * next begins, and so take more together; 0: begin at once. */
+void loop_gather(struct loop *l, unsigned us);
 /* Take waiting letters now. A connection does this before each read, so that what another loop said
  * before a client could know of it is in force when that client's bytes are read. */
 void loop_take_letters(struct loop *l);
