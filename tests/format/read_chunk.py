@@ -197,7 +197,7 @@ def runs(cursor, n):
     count = cursor.varint(0, n // 2)
     values = integers(cursor, count, True)
     lengths = integers(cursor, count, True)
-    need(all(length > 0 for length in lengths) and sum(lengths) == n, "lengths of runs")
+    need(all(length >= 0 for length in lengths) and sum(lengths) == n, "lengths of runs")
     return [v for v, length in zip(values, lengths) for _ in range(length)]
 
 
@@ -207,8 +207,9 @@ def staged(cursor, stage, packing, n):
     step = cursor.zigzag() if stage in (LINEAR, DELTA2, TREND, DRIFT) else 0
     if stage in (CONSTANT, LINEAR):
         return [first + step * i for i in range(n)]
-    need(stage != DELTA2 or n >= 2, "delta of delta of one value")
-    z = read_residuals(cursor, packing, n - {FOR: 0, TREND: 0, DELTA: 1, DRIFT: 1, DELTA2: 2}[stage])
+    fewer = {FOR: 0, TREND: 0, DELTA: 1, DRIFT: 1, DELTA2: 2}[stage]
+    need(n >= fewer, "stage", stage, "of", n, "values")
+    z = read_residuals(cursor, packing, n - fewer)
     if stage in (FOR, TREND):
         return [first + step * i + r for i, r in enumerate(z)]
     k = [first]
@@ -240,6 +241,7 @@ class Column:
             self.map_size, self.count = cursor.varint(), cursor.varint(1, rows)
             self.nans = cursor.varint(0, self.count)
             self.first_offset, self.last_offset = cursor.varint(0, span), cursor.varint(0, span)
+            need(self.first_offset + self.last_offset <= span, "offsets")
             need(self.map_size or self.count == rows, "values without a map")
         exact = self.mode == SCALED and not self.exceptions and not self.nans
         need(exact != bool(self.doubles), "form of statistics")
@@ -251,6 +253,8 @@ class Column:
             return [cursor.number("Q") for _ in range(5)] if self.nans < self.count else []
         low = cursor.zigzag()
         above, first, last, rest = (cursor.varint() for _ in range(4))
+        need(-WIDEST < low and low + above < WIDEST and max(first, last) <= above, "exact statistics")
+        need(rest <= above * self.count, "exact sum")
         return [low, low + above, rest + self.count * low, low + first, low + last]
 
 
@@ -265,9 +269,8 @@ def read_map(cursor, column, place, columns, rows):
         present = [i for i in range(rows) if packed >> i & 1]
     elif kind == 1:
         present, at = [], 0
-        lengths = integers(cursor, cursor.varint())
-        for i, length in enumerate(lengths):
-            need(length > 0 or (i == 0 and length == 0), "run of", length)
+        for i, length in enumerate(integers(cursor, cursor.varint(0, rows))):
+            need(length >= 0, "run of", length)
             if i % 2 == 0:
                 present.extend(range(at, at + length))
             at += length

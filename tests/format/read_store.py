@@ -98,14 +98,18 @@ class Store:
             need(not self.records or self.records[-1].position + 1 == position, "gap before record", position)
             self.records.append(journal.read_record(position, value))
         pieces = {}
-        self.retained = {}
+        self.retained, self.graves = {}, []
         for key, value in environment.read("state"):
             space, own, stamp, position, rest = journal.read_state(key, value)
-            if space == journal.RETAINED_SPACE and rest:
+            if not rest:
+                self.graves.append(struct.pack(">Q", position) + key)
+            elif space == journal.RETAINED_SPACE:
                 self.retained[own.decode()] = journal.read_retained(rest)
-            elif space == journal.RECEIPTS_SPACE and rest:
+            elif space == journal.RECEIPTS_SPACE:
                 pieces[own[0]] = rest
         self.receipts = journal.read_receipts(pieces)
+        known = dict(environment.read("graves"))
+        need(all(grave in known for grave in self.graves), "a grave that is not found again")
         for record in self.records:
             self.take_entries(record)
 

@@ -2,15 +2,19 @@
 what was written and what the server exported, bit for bit."""
 
 import collections
+import csv
+import io
 import math
+import os
 import random
+import shutil
 import struct
 import subprocess
 import sys
 
 import pytest
 
-from harness import ROOT, Server
+from harness import HEJNAL, ROOT, Server
 from raw_query import QueryWire, section
 
 sys.path.insert(0, str(ROOT / "tests" / "format"))
@@ -95,7 +99,7 @@ def publish(server, start):
 
 
 def read_store(directory, *options):
-    done = subprocess.run([sys.executable, ROOT / "tests" / "format" / "read_store.py", directory / "data", *options],
+    done = subprocess.run([sys.executable, ROOT / "tests" / "format" / "read_store.py", directory, *options],
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -135,7 +139,7 @@ def test_a_store_at_rest_is_what_the_document_says(days):
         assert max(part.flushes for part in store.parts.values()) >= 2
         assert store.rows and store.records
         check_broker(store)
-        lines = read_store(server.directory, "--bits").splitlines()
+        lines = read_store(server.directory / "data", "--bits").splitlines()
         assert len(lines) == 1 + sum(map(len, points.values()))
 
         assert server.run_check().returncode == 0
@@ -150,8 +154,84 @@ def check_broker(store):
     assert [r.content for r in store.receipts] == [xxh3(b"0", topic), xxh3(b"1", topic)] * 3
     assert {r.time for r in store.receipts} == set(store.points()["mqtt/clockless"])
     kept = store.retained["mqtt/kept"]
-    stamp = T0 // S + 2 * 86400
+    stamp = max(store.points()["mqtt/kept"]) // S
     assert kept == (1, read_journal.NEVER, b"", f'{{"ts":{stamp},"v":{stamp % 1000}}}'.encode())
+
+
+# A store that an earlier build wrote, as it lies on disks. HEJNAL_GOLDEN=write makes one of this build where there is none of its
+# version; none is ever replaced.
+GOLDEN_STORES = ["store_v1"]
+
+
+def write_golden_store(target):
+    """Small, with everything there is to a store: two flushes of one period, late and unflushed rows, series named in the catalogue
+    and in the journal only, receipts trimmed and not, retained messages, one of them cleared."""
+    rng = random.Random(1)
+    with Server("--partition-days", "1", "--loops", "1") as server:
+        wire = QueryWire(server.query_port)
+        model = Model(wire, rng)
+        for phase in range(3):
+            start = T0 + phase * 600 * S
+            model.wide("krakow/air/1", range(start, start + 60 * 60 * S, 60 * S), 0.1 * phase)
+            model.narrow(f"krakow/phase/{phase}", [start - phase * 86400 * S])
+            publish(server, start)
+            if phase < 2:
+                server.run("admin", "checkpoint")
+        publish_retained(server)
+        wire.close()
+        server.kill()
+        (target / "parts").mkdir(parents=True)
+        data = server.directory / "data"
+        for path in [data / "catalog.mdb", data / "journal.mdb", *(data / "parts").glob("*.mdb")]:
+            if not path.name.endswith("-lock"):
+                shutil.copy(path, target / path.relative_to(data))
+        (target / "points.csv").write_text(read_store(target, "--bits"))
+
+
+def publish_retained(server):
+    for options in (["-t", "golden/properties", "-m", "ON", "-q", "1", "-D", "publish", "content-type", "text/plain", "-D", "publish",
+                     "message-expiry-interval", "4000000000"],
+                    ["-t", "golden/cleared", "-m", "OFF", "-q", "1"], ["-t", "golden/cleared", "-n", "-q", "1"]):
+        subprocess.run(["mosquitto_pub", "-V", "5", "-p", str(server.mqtt_port), "-r", *options], check=True)
+
+
+def copy_golden_store(name, to):
+    source = GOLDEN / name
+    if not source.exists() and os.environ.get("HEJNAL_GOLDEN") == "write":
+        write_golden_store(source)
+    shutil.copytree(source, to / "data", ignore=shutil.ignore_patterns("points.csv"))
+    return list(csv.reader(io.StringIO((source / "points.csv").read_text())))[1:]
+
+
+@pytest.mark.parametrize("name", GOLDEN_STORES)
+def test_a_golden_store_is_what_the_document_says(name, tmp_path):
+    want = copy_golden_store(name, tmp_path)
+    assert list(csv.reader(io.StringIO(read_store(tmp_path / "data", "--bits"))))[1:] == want
+    store = Store(tmp_path / "data")
+    check_broker(store)
+    kept = store.retained["golden/properties"]
+    assert (kept.qos, kept.properties, kept.payload) == (1, b"\x03\x00\x0atext/plain", b"ON")
+    assert read_journal.NEVER > kept.expires > T0 + 4 * 10**9 * S
+    assert "golden/cleared" not in store.retained and len(store.graves) == 1
+    assert len(store.parts) >= 2 and store.rows and len(store.last) > 10
+
+
+@pytest.mark.parametrize("name", GOLDEN_STORES)
+def test_a_golden_store_is_opened_and_goes_on(name, tmp_path):
+    points = collections.defaultdict(dict)
+    for path, time, bits in copy_golden_store(name, tmp_path):
+        points[path][int(time)] = int(bits, 16)
+    checked = subprocess.run([HEJNAL, "check", tmp_path / "data"], capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    with Server(directory=tmp_path) as server:
+        check_export(server.points("#"), points)
+        heard = subprocess.run(["mosquitto_sub", "-p", str(server.mqtt_port), "-t", "#", "-W", "2", "-F", "%r %q %t %p", "-q", "1"],
+                               capture_output=True, text=True).stdout.splitlines()
+        stamp = T0 // S + 1200
+        assert sorted(heard) == ['1 1 golden/properties ON', f'1 1 mqtt/kept {{"ts":{stamp},"v":{stamp % 1000}}}']
+        server.run("admin", "checkpoint")
+        server.check()
+        check_export(server.points("#"), points)
 
 
 CHUNK_KEY = b"\0\0\0\7\x80\0\0\0\0\0\0\1"
@@ -173,3 +253,21 @@ def test_fast_and_dense_golden_chunks_hold_the_same():
         a, b = (Chunk(p.read_bytes()) for p in (fast, fast.with_name(fast.name.replace("fast", "dense"))))
         assert a.times == b.times
         assert [(c.id, c.present, c.values) for c in a.columns] == [(c.id, c.present, c.values) for c in b.columns]
+
+
+def test_the_golden_journal_record_is_what_the_document_says():
+    data = (GOLDEN / "journal_record.bin").read_bytes()
+    record = read_journal.read_record(5, data)
+    assert record[:4] == (5, 2, 77, 1479877012 * S)
+    series, *rows, receipt = record.entries
+    start = 1479877011 * S
+    pm25, wind, zero = (bits_of(v) for v in (31.5, 270.0, -0.0))
+    assert series == (300, 0, "krakow/air/171", "pm25")
+    assert rows == [(300, start, {0: pm25, 1: wind, 2: zero}), (300, start + 60 * S, {0: pm25, 40: wind}),
+                    (2, start + 60 * S + S // 2, {0: pm25})]
+    assert receipt == (0x1122334455667788, 0x99AABBCCDDEEFF00, 7, start + 1000)
+    with pytest.raises(Broken):
+        read_journal.read_record(6, data)
+    for at in range(len(data)):
+        with pytest.raises(Broken):
+            read_journal.read_record(5, data[:at] + bytes([data[at] ^ 1]) + data[at + 1:])
