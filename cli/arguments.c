@@ -15,13 +15,17 @@ static void print_row(const struct option_row *row)
     bool has_value = row->kind != OPTION_FLAG;
     (void)snprintf(left, sizeof left, "%s%s%s", row->name, has_value ? " " : "",
                    has_value ? (row->choices != NULL ? row->choices : row->value) : "");
-    printf("  %-28s %s%s\n", left, strlen(left) > 28 ? "\n                               " : "",
-           row->sentence);
+    if (strlen(left) > 28) {
+        printf("  %s\n  %-28s %s\n", left, "", row->sentence);
+    } else {
+        printf("  %-28s %s\n", left, row->sentence);
+    }
 }
 
 static void print_help(const struct arguments *o)
 {
-    printf("hejnal %s %s [options]\n\n%s\n\n", o->command, o->arguments, o->sentence);
+    printf("hejnal %s %s%s[options]\n\n%s\n\n", o->command, o->arguments,
+           o->arguments[0] != 0 ? " " : "", o->sentence);
     for (unsigned i = 0; i < o->row_count; i++) {
         print_row(&o->rows[i]);
     }
@@ -114,10 +118,10 @@ static const struct option_row *find_row(const struct arguments *o, const char *
     return NULL;
 }
 
-/* A time such as "-6h" or a lone "-" is no option. */
+/* A time such as "-6h", a number such as "-.5" or a lone "-" is no option. */
 static bool is_option(const char *word)
 {
-    return word[0] == '-' && word[1] != 0 && (word[1] < '0' || word[1] > '9');
+    return word[0] == '-' && word[1] != 0 && word[1] != '.' && (word[1] < '0' || word[1] > '9');
 }
 
 static enum err read_option(struct arguments *o, int argc, char **argv, int *i)

@@ -52,6 +52,14 @@ const char *device_error(void)
     return error_text;
 }
 
+const char *device_why(enum err e)
+{
+    if (e == E_END) {
+        return "stopped before the broker acknowledged everything";
+    }
+    return (e == E_IO || e == E_DENIED) && error_text[0] != 0 ? error_text : err_text(e);
+}
+
 /* ---- Paho's thread ---- */
 
 static void tell(struct device *d, int answer)
@@ -222,6 +230,11 @@ static enum err subscribe_once(struct device *d, const struct filter *filter)
     return await_answer(d) == 0 ? OK : E_DENIED;
 }
 
+static bool is_stopped(const struct device *d)
+{
+    return d->options.stop != NULL && *d->options.stop;
+}
+
 /* 0, or Paho's code; the answer comes later. */
 static int connect_start(struct device *d)
 {
@@ -279,6 +292,9 @@ static enum err connect_finish(struct device *d, int started, int64_t patience_m
             if (e == OK || e == E_DENIED) {
                 return e;
             }
+        }
+        if (is_stopped(d)) {
+            return E_END;
         }
         if (clock_now_ms() >= end_ms) {
             return E_IO;
@@ -382,6 +398,10 @@ static enum err client_create(struct device *d)
     char uri[300], name[40];
     static int made;
 
+    if (strchr(d->options.address, ':') == NULL) {
+        note_failure(0, "bad address; use HOST:PORT");
+        return E_IO;
+    }
     (void)snprintf(uri, sizeof uri, "tcp://%s", d->options.address);
     (void)snprintf(name, sizeof name, "hejnal-%d-%d-%x", (int)getpid(), made++,
                    (unsigned)clock_now_ns());

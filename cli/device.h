@@ -16,12 +16,13 @@ enum { DEVICE_WINDOW_DEFAULT = 512 };
 struct device;
 
 struct device_options {
-    const char *address;   /* "HOST:PORT" */
-    const char *client_id; /* NULL: one is made up. */
-    bool v5;               /* Else 3.1.1. */
-    unsigned window;       /* Messages under way, 1..60000. */
-    int64_t connect_ms;    /* How long to try the first connect before giving up. */
-    int64_t patience_ms;   /* How long to try to connect again. */
+    const char *address;       /* "HOST:PORT" */
+    const char *client_id;     /* NULL: one is made up. */
+    bool v5;                   /* Else 3.1.1. */
+    unsigned window;           /* Messages under way, 1..60000. */
+    int64_t connect_ms;        /* How long to try the first connect before giving up. */
+    int64_t patience_ms;       /* How long to try to connect again. */
+    const volatile bool *stop; /* Once set, waiting for the broker ends: E_END. NULL: never. */
     /* Messages for device_subscribe(); on Paho's thread; bytes are borrowed. NULL: none. */
     void (*on_message)(void *context, struct bytes topic, struct bytes payload);
     void *context;
@@ -41,8 +42,11 @@ void device_close(struct device *d);
 /* Why the last connect failed: a sentence, static or the device's. Works for failed opens too. */
 const char *device_error(void);
 
+/* The same, for an error of any function here. */
+const char *device_why(enum err e);
+
 /* Publish a copy; waits while the window is full. E_IO: the broker stayed away. E_DENIED: the
- * broker refused a message (MQTT 5 reason code); it was not stored. */
+ * broker refused a message (MQTT 5 reason code); it was not stored. E_END: told to stop. */
 MUST_USE enum err device_publish(struct device *d, const char *topic, struct bytes payload, int qos,
                                  bool retain);
 

@@ -95,13 +95,13 @@ int fetch_run(const struct fetch *f)
     }
     r.shows = isatty(STDERR_FILENO) != 0 && (f->path != NULL || isatty(STDOUT_FILENO) == 0);
     if (out_open(f->path, f->times, &r.out) != OK) {
-        code = command_fail(EXIT_FAILED, f->command, "%s: %s", f->path, strerrordesc_np(errno));
+        code = command_fail(EXIT_FAILED, f->command, "%s: %s", f->path != NULL ? f->path : "stdout",
+                            strerrordesc_np(errno));
         hejnal_close(r.server);
         return code;
     }
     code = answer_run(&r);
     show_progress(&r, NULL, true);
-    errno = 0;
     if (out_close(r.out, code == EXIT_DONE) != OK && code == EXIT_DONE) {
         code = command_fail(EXIT_FAILED, f->command, "%s: %s", f->path != NULL ? f->path : "stdout",
                             strerrordesc_np(errno));

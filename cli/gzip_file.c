@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,27 +14,45 @@ enum { BUFFER_BYTES = 1 << 18, LINE_BYTES_FIRST = 1 << 16, LINE_BYTES_MAX = 16 <
 
 struct gzip_file {
     gzFile gz;
-    char *line;
-    size_t room;
+    char *line;        /* The line being gathered. */
+    size_t room;       /* Of it. */
+    unsigned at, size; /* Bytes of `chunk` not looked at: [at, size). */
+    char chunk[BUFFER_BYTES];
 };
+
+static char error_text[160] = "";
+
+const char *gzip_file_error(void)
+{
+    return error_text;
+}
+
+static enum err fail(enum err e, const char *why)
+{
+    (void)snprintf(error_text, sizeof error_text, "%s", why);
+    return e;
+}
 
 enum err gzip_file_open(const char *path, struct gzip_file **out)
 {
+    int fd = strcmp(path, "-") == 0 ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
+                                    : open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return fail(errno == ENOENT ? E_NOT_FOUND : E_IO, strerrordesc_np(errno));
+    }
     struct gzip_file *f = calloc(1, sizeof *f);
-    if (f == NULL) {
-        return E_NO_MEMORY;
+    char *line = malloc(LINE_BYTES_FIRST);
+    gzFile gz = gzdopen(fd, "rb");
+    if (f == NULL || line == NULL || gz == NULL) {
+        free(f);
+        free(line);
+        (void)(gz != NULL ? gzclose(gz) : close(fd));
+        return fail(E_NO_MEMORY, "out of memory");
     }
-    errno = 0;
-    f->gz = strcmp(path, "-") == 0 ? gzdopen(fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0), "rb")
-                                   : gzopen(path, "rbe");
-    f->line = malloc(LINE_BYTES_FIRST);
+    f->gz = gz;
+    f->line = line;
     f->room = LINE_BYTES_FIRST;
-    if (f->gz == NULL || f->line == NULL) {
-        enum err e = errno == ENOENT ? E_NOT_FOUND : E_IO;
-        gzip_file_close(f);
-        return e;
-    }
-    (void)gzbuffer(f->gz, BUFFER_BYTES);
+    (void)gzbuffer(gz, BUFFER_BYTES);
     *out = f;
     return OK;
 }
@@ -40,51 +60,77 @@ enum err gzip_file_open(const char *path, struct gzip_file **out)
 void gzip_file_close(struct gzip_file *f)
 {
     if (f != NULL) {
-        if (f->gz != NULL) {
-            (void)gzclose(f->gz);
-        }
+        (void)gzclose(f->gz);
         free(f->line);
         free(f);
     }
 }
 
-static enum err grow(struct gzip_file *f)
+static enum err grow(struct gzip_file *f, size_t wanted)
 {
-    if (f->room >= LINE_BYTES_MAX) {
-        return E_LIMIT;
+    size_t room = f->room;
+    while (room < wanted) {
+        room *= 2;
     }
-    char *line = realloc(f->line, f->room * 2);
+    if (room > LINE_BYTES_MAX) {
+        return fail(E_LIMIT, "a line of more than 16 MiB; this is not a text file");
+    }
+    char *line = room == f->room ? f->line : realloc(f->line, room);
     if (line == NULL) {
-        return E_NO_MEMORY;
+        return fail(E_NO_MEMORY, "out of memory");
     }
     f->line = line;
-    f->room *= 2;
+    f->room = room;
     return OK;
 }
 
-/* More of the line, behind `*used` bytes. E_END: the file ended before any. */
-static enum err read_more(struct gzip_file *f, size_t *used)
+/* More bytes to `chunk`. E_END, E_IO. */
+static enum err fill(struct gzip_file *f)
 {
-    if (gzgets(f->gz, f->line + *used, (int)(f->room - *used)) == NULL) {
-        int code = Z_OK;
-        (void)gzerror(f->gz, &code);
-        return code != Z_OK && code != Z_STREAM_END ? E_IO : E_END;
+    int code = Z_OK;
+    int n = gzread(f->gz, f->chunk, BUFFER_BYTES);
+    const char *why = gzerror(f->gz, &code); /* "<fd:3>: invalid distance" */
+    const char *behind = strstr(why, ": ");
+    if (n < 0 || (n == 0 && code != Z_OK && code != Z_STREAM_END)) {
+        return fail(E_IO, code == Z_ERRNO       ? strerrordesc_np(errno)
+                          : code == Z_BUF_ERROR ? "the compressed data is cut short"
+                          : behind != NULL      ? behind + 2
+                                                : why);
     }
-    *used += strlen(f->line + *used);
-    return *used + 1 == f->room ? grow(f) : OK;
+    f->at = 0;
+    f->size = (unsigned)n;
+    return n == 0 ? E_END : OK;
+}
+
+/* Move what `chunk` has of the line; `*ended` when its end is among it. */
+static enum err gather(struct gzip_file *f, size_t *used, bool *ended)
+{
+    const char *from = f->chunk + f->at;
+    const char *end = memchr(from, '\n', f->size - f->at);
+    size_t size = end != NULL ? (size_t)(end - from) : f->size - f->at;
+    if (memchr(from, 0, size) != NULL) {
+        return fail(E_MALFORMED, "a line with a 0 byte; this is not a text file");
+    }
+    TRY(grow(f, *used + size + 1));
+    memcpy(f->line + *used, from, size);
+    *used += size;
+    f->at += (unsigned)size + (end != NULL);
+    *ended = end != NULL;
+    return OK;
 }
 
 enum err gzip_file_line(struct gzip_file *f, char **line, size_t *size)
 {
     size_t used = 0;
-    enum err e = OK;
-    while (e == OK && (used == 0 || f->line[used - 1] != '\n')) {
-        e = read_more(f, &used);
+    bool ended = false;
+    while (!ended) {
+        enum err e = f->at == f->size ? fill(f) : OK;
+        if (e == E_END && used > 0) {
+            break; /* The last line has no end. */
+        }
+        TRY(e);
+        TRY(gather(f, &used, &ended));
     }
-    if (e != OK && !(e == E_END && used > 0)) { /* The last line may lack its end. */
-        return e;
-    }
-    used -= used > 0 && f->line[used - 1] == '\n';
     used -= used > 0 && f->line[used - 1] == '\r';
     f->line[used] = 0;
     *line = f->line;

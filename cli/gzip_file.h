@@ -14,7 +14,11 @@ MUST_USE enum err gzip_file_open(const char *path, struct gzip_file **out);
 void gzip_file_close(struct gzip_file *f); /* NULL is fine. */
 
 /* The next line, without its end (LF or CRLF), 0-terminated; borrowed until the next call, may be
- * written to. E_END. E_IO: damaged or cut short. E_LIMIT: longer than 16 MiB. */
+ * written to. E_END. E_IO: damaged or cut short. E_LIMIT: longer than 16 MiB. E_MALFORMED: has a
+ * 0 byte, so it is no text. */
 MUST_USE enum err gzip_file_line(struct gzip_file *f, char **line, size_t *size);
+
+/* What went wrong last, for people; static. */
+const char *gzip_file_error(void);
 
 #endif /* CLI_GZIP_FILE_H */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -15,8 +16,8 @@ enum { BUFFER_BYTES = 1 << 20, SECOND_BYTES = 19 /* 2026-11-23T05:16:51 */ };
 
 struct out {
     int fd;
-    char *path, *part; /* NULL for stdout. */
-    bool failed;
+    char *path, *part; /* NULL for stdout, and what is no file. */
+    int failed;        /* errno of what failed first. */
     enum timestamp_format times;
     int64_t second; /* Whose text is in `second_text`. */
     char second_text[TIMESTAMP_TEXT_BYTES_MAX];
@@ -32,6 +33,23 @@ static void out_free(struct out *o)
     free(o);
 }
 
+/* Opens FILE.part, or what is there and no file. E_NO_MEMORY; E_IO. */
+static enum err open_file(struct out *o, const char *path)
+{
+    struct stat there;
+    if (stat(path, &there) == 0 && !S_ISREG(there.st_mode)) {
+        o->fd = open(path, O_WRONLY | O_CLOEXEC); /* EISDIR for a directory. */
+        return o->fd < 0 ? E_IO : OK;
+    }
+    o->path = strdup(path);
+    if (o->path == NULL || asprintf(&o->part, "%s.part", path) < 0) {
+        o->part = NULL;
+        return E_NO_MEMORY;
+    }
+    o->fd = open(o->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    return o->fd < 0 ? E_IO : OK;
+}
+
 enum err out_open(const char *path, enum timestamp_format times, struct out **out)
 {
     struct out *o = calloc(1, sizeof *o);
@@ -41,18 +59,12 @@ enum err out_open(const char *path, enum timestamp_format times, struct out **ou
     o->fd = STDOUT_FILENO;
     o->times = times;
     o->second = INT64_MIN;
-    if (path != NULL) {
-        o->path = strdup(path);
-        if (o->path == NULL || asprintf(&o->part, "%s.part", path) < 0) {
-            o->part = NULL;
-            out_free(o);
-            return E_NO_MEMORY;
-        }
-        o->fd = open(o->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-        if (o->fd < 0) {
-            out_free(o);
-            return E_IO;
-        }
+    enum err e = path != NULL ? open_file(o, path) : OK;
+    if (e != OK) {
+        int number = errno;
+        out_free(o);
+        errno = number;
+        return e;
     }
     *out = o;
     return OK;
@@ -60,36 +72,48 @@ enum err out_open(const char *path, enum timestamp_format times, struct out **ou
 
 static void flush(struct out *o)
 {
-    for (size_t at = 0; at < o->used && !o->failed;) {
+    for (size_t at = 0; at < o->used && o->failed == 0;) {
         ssize_t n = write(o->fd, o->buffer + at, o->used - at);
         if (n < 0 && errno != EINTR) {
-            o->failed = true;
+            o->failed = errno;
         }
         at += n > 0 ? (size_t)n : 0;
     }
     o->used = 0;
 }
 
+/* Remembers why a call that returned `result` failed, if nothing failed before. */
+static void note(struct out *o, int result)
+{
+    if (result != 0 && o->failed == 0) {
+        o->failed = errno;
+    }
+}
+
 enum err out_close(struct out *o, bool whole)
 {
     flush(o);
-    if (o->path != NULL) {
-        o->failed |= whole && fsync(o->fd) != 0;
-        o->failed |= close(o->fd) != 0;
-        if (whole && !o->failed) {
-            o->failed = rename(o->part, o->path) != 0;
-        } else {
-            (void)unlink(o->part);
-        }
+    if (o->path != NULL && whole) {
+        note(o, fsync(o->fd));
     }
-    enum err e = o->failed ? E_IO : OK;
+    if (o->fd != STDOUT_FILENO) {
+        note(o, close(o->fd));
+    }
+    if (o->path != NULL && whole && o->failed == 0) {
+        note(o, rename(o->part, o->path));
+    }
+    if (o->path != NULL && (!whole || o->failed != 0)) {
+        (void)unlink(o->part);
+    }
+    int failed = o->failed;
     out_free(o);
-    return e;
+    errno = failed;
+    return failed != 0 ? E_IO : OK;
 }
 
 bool out_is_good(const struct out *o)
 {
-    return !o->failed;
+    return o->failed == 0;
 }
 
 uint64_t out_bytes(const struct out *o)

@@ -15,10 +15,11 @@
 
 struct out;
 
-/* `path` NULL: stdout. E_IO: cannot be made; errno tells why. */
+/* `path` NULL: stdout. E_IO: cannot be made; errno tells why. What is there
+ * and no regular file, such as /dev/null or a pipe, is written to as it is. */
 MUST_USE enum err out_open(const char *path, enum timestamp_format times, struct out **out);
 
-/* Finish. `whole` false: a file is removed again. E_IO: not all was written. */
+/* Finish. `whole` false: a file is removed again. E_IO: not all was written; errno tells why. */
 MUST_USE enum err out_close(struct out *o, bool whole);
 
 /* Whether writing still works; a closed pipe ends a long export early. */

@@ -7,6 +7,7 @@
 
 #include "base/number.h"
 #include "base/timestamp.h"
+#include "base/topic.h"
 
 struct column {
     unsigned device;
@@ -19,7 +20,8 @@ struct device_plan {
 };
 
 struct replay_plan {
-    unsigned columns; /* Without the time. */
+    unsigned columns;   /* Without the time. */
+    size_t title_bytes; /* Of all members, with what stands around them in a message. */
     unsigned devices;
     int64_t time_ns;
     char message[REPLAY_MESSAGE_BYTES_MAX];
@@ -48,7 +50,7 @@ static char *topic_of(const char *pattern, const char *name)
 }
 
 static enum err device_find(struct replay_plan *p, const char *name, const char *pattern,
-                            unsigned *device)
+                            unsigned *device, const char **why)
 {
     for (unsigned i = 0; i < p->devices; i++) {
         if (strcmp(p->device[i].name, name) == 0) {
@@ -60,7 +62,12 @@ static enum err device_find(struct replay_plan *p, const char *name, const char 
     d->name = strdup(name);
     d->topic = topic_of(pattern, name);
     *device = p->devices++;
-    return d->name != NULL && d->topic != NULL ? OK : E_NO_MEMORY;
+    *why = "out of memory";
+    if (d->name == NULL || d->topic == NULL) {
+        return E_NO_MEMORY;
+    }
+    *why = "--topic and a column title make no topic to publish on (a + or #, or empty)";
+    return topic_is_name(bytes_of(d->topic)) ? OK : E_MALFORMED;
 }
 
 static enum err column_add(struct replay_plan *p, char *title, const char *pattern, char split,
@@ -79,8 +86,10 @@ static enum err column_add(struct replay_plan *p, char *title, const char *patte
         member = at + 1;
     }
     p->columns++;
+    p->title_bytes += strlen(member) + 8;
     c->member = strdup(member);
-    return c->member != NULL ? device_find(p, name, pattern, &c->device) : E_NO_MEMORY;
+    *why = "out of memory";
+    return c->member != NULL ? device_find(p, name, pattern, &c->device, why) : E_NO_MEMORY;
 }
 
 static enum err read_header(struct replay_plan *p, char *titles, const char *pattern, char split,
@@ -158,6 +167,11 @@ enum err replay_plan_row(struct replay_plan *p, char *line, int64_t *time_ns, un
 {
     struct number number;
     char *rest = line;
+    *column = 0;
+    *why = "a row of more than 1 MiB";
+    if (p->title_bytes + strlen(line) + 64 > sizeof p->message) {
+        return E_LIMIT;
+    }
     *column = 1;
     *why = "not a time: unix seconds, ms, us, ns, or RFC 3339";
     if (read_time(strsep(&rest, ","), &p->time_ns) != OK) {
@@ -190,8 +204,7 @@ struct bytes replay_plan_message(struct replay_plan *p, unsigned device, unsigne
     *points = 0;
     for (unsigned i = 0; i < p->columns; i++) {
         const struct column *c = &p->column[i];
-        if (c->device != device || *c->cell == 0 ||
-            at + strlen(c->member) + strlen(c->cell) + 8 > room) {
+        if (c->device != device || *c->cell == 0) {
             continue;
         }
         at += (size_t)snprintf(p->message + at, room - at, ",\"%s\":%s", c->member, c->cell);

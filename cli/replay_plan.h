@@ -12,7 +12,7 @@
 
 #include "base/bytes.h"
 
-enum { REPLAY_COLUMNS_MAX = 4096, REPLAY_MESSAGE_BYTES_MAX = 65536 };
+enum { REPLAY_COLUMNS_MAX = 4096, REPLAY_MESSAGE_BYTES_MAX = 1 << 20 };
 
 struct replay_plan;
 
@@ -25,7 +25,8 @@ unsigned replay_plan_devices(const struct replay_plan *p);
 const char *replay_plan_topic(const struct replay_plan *p, unsigned device);
 
 /* Take a row apart: cells are borrowed from `line`, which is changed. E_MALFORMED: `*column` (from
- * 1) is where it is wrong, `*why` says how. `*time_ns` is the first cell. */
+ * 1; 0: the whole row) is where it is wrong, `*why` says how. E_LIMIT: too long, likewise.
+ * `*time_ns` is the first cell. */
 MUST_USE enum err replay_plan_row(struct replay_plan *p, char *line, int64_t *time_ns,
                                   unsigned *column, const char **why);
 

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/timestamp.h"
+#include "cli/visible.h"
 
 enum { GAP = 2 };
 
@@ -103,7 +104,7 @@ enum err table_cell(struct table *t, const char *text)
     if (t->cells == (size_t)TABLE_ROWS_KEPT * t->columns) {
         flush(t);
     }
-    char *copy = strdup(text);
+    char *copy = visible_text(bytes_of(text));
     if (copy == NULL) {
         return E_NO_MEMORY;
     }

@@ -55,7 +55,11 @@ enum hejnal_result hejnal_query(struct hejnal *h, const struct hejnal_query *que
     q.rows_max = query->rows_max;
     r.body_case = HEJNAL__V1__REQUEST__BODY_QUERY;
     r.query = &q;
-    return hejnal_answer_open(h, HEJNAL_KIND_QUERY, &r, out);
+    enum hejnal_result result = hejnal_answer_open(h, HEJNAL_KIND_QUERY, &r, out);
+    if (result == HEJNAL_OK) {
+        (*out)->columns = q.n_aggregates > 0 ? (unsigned)q.n_aggregates : 1;
+    }
+    return result;
 }
 
 /* What a frame says of its answer as a whole. */
@@ -83,6 +87,7 @@ enum hejnal_result hejnal_tail(struct hejnal *h, const char *filter, struct hejn
     if (result != HEJNAL_OK) {
         return result;
     }
+    a->columns = 1;
     result = hejnal_answer_advance(a); /* The estimate: from now on it follows. */
     if (result != HEJNAL_OK) {
         struct hejnal_fault fault = h->fault;
@@ -93,9 +98,9 @@ enum hejnal_result hejnal_tail(struct hejnal *h, const char *filter, struct hejn
     return HEJNAL_OK;
 }
 
-static bool is_sound(const Hejnal__V1__SeriesBlock *block)
+static bool is_sound(const Hejnal__V1__SeriesBlock *block, unsigned columns)
 {
-    if (block->n_columns < 1 || block->n_columns > HEJNAL_AGGREGATES_MAX) {
+    if (block->n_columns != columns) {
         return false;
     }
     for (size_t i = 0; i < block->n_columns; i++) {
@@ -121,7 +126,7 @@ static enum hejnal_result give_block(struct hejnal_answer *a, Hejnal__V1__Series
                                      struct hejnal_block *out)
 {
     int64_t time_ns = 0;
-    if (!is_sound(block) || !keep_path(a, block->path)) {
+    if (!is_sound(block, a->columns) || !keep_path(a, block->path)) {
         return broken(a);
     }
     for (size_t i = 0; i < block->n_time_delta; i++) { /* In place: the frame is ours. */

@@ -86,16 +86,13 @@ static enum err make_room(struct query_tail *tail, uint32_t group)
     return OK;
 }
 
-/* The wanted ones among `columns` of a group. */
+/* The wanted ones among `columns` of a group, which has room in `wants`. */
 static uint64_t select_columns(struct query_tail *tail, uint32_t group, uint64_t columns)
 {
     uint8_t path[SERIES_PATH_BYTES_MAX];
     const struct catalogue *catalogue = engine_catalogue(tail->task.conn->server->options.engine);
     struct bytes filter = {tail->filter, tail->filter_bytes};
 
-    if (make_room(tail, group) != OK) {
-        return 0; /* Counted as dropped by the caller. */
-    }
     struct want *want = &tail->wants[group];
     for (uint64_t left = columns & ~want->known; left != 0; left &= left - 1) {
         uint8_t column = (uint8_t)__builtin_ctzll(left);
@@ -192,6 +189,10 @@ static void send_found(struct query_tail *tail)
 
 static void take_row(struct query_tail *tail, const struct batch_entry *entry)
 {
+    if (make_room(tail, entry->row.group) != OK) {
+        query_task_fail_with(&tail->task, E_NO_MEMORY); /* It could not say what it misses. */
+        return;
+    }
     uint64_t columns = select_columns(tail, entry->row.group, entry->row.columns);
     unsigned index = 0;
     for (uint64_t left = entry->row.columns; left != 0; left &= left - 1, index++) {

@@ -149,7 +149,10 @@ static int import_file(struct import *m)
         code = import_line(m, line, size);
     }
     if (e != OK && e != E_END) {
-        code = command_fail(EXIT_FAILED, "import", "%s: %s", m->file, err_text(e));
+        code = m->line == 0
+                   ? command_fail(EXIT_FAILED, "import", "%s: %s", m->file, gzip_file_error())
+                   : command_fail(EXIT_FAILED, "import", "%s:%" PRIu64 ": %s", m->file, m->line + 1,
+                                  gzip_file_error());
     }
     gzip_file_close(file);
     return code;
@@ -165,6 +168,9 @@ static int import_all(struct import *m)
         code = server_fail("import", m->server, r);
     }
     double seconds = (double)(clock_now_ns() - m->started_ns) / NS_PER_S;
+    if (m->points == 0 && code != EXIT_DONE) {
+        return code;
+    }
     show_progress(m, true);
     (void)fprintf(stderr,
                   "%s%" PRIu64 " points, %" PRIu64 " acked, %" PRIu64

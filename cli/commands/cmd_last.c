@@ -36,13 +36,17 @@ static enum hejnal_result print_all(struct hejnal *h, const char *filter, struct
     struct hejnal_last last;
     enum hejnal_result result = hejnal_last(h, filter, &answer);
     bool any = false;
-    while (result == HEJNAL_OK && (result = hejnal_next_last(answer, &last)) == HEJNAL_OK) {
-        if (!any && is_table && table_create(out, titles, 4, &table) != OK) {
+    while (result == HEJNAL_OK) {
+        result = hejnal_next_last(answer, &last);
+        bool good = result == HEJNAL_OK || result == HEJNAL_END;
+        if (good && !any && is_table && table_create(out, titles, 4, &table) != OK) {
             result = HEJNAL_NO_MEMORY;
+        }
+        out_text(out, good && !any && !is_table ? "series,time,value\n" : "");
+        any = true;
+        if (result != HEJNAL_OK) {
             break;
         }
-        out_text(out, !any && !is_table ? "series,time,value\n" : "");
-        any = true;
         result = print_row(out, table, &last) == OK ? HEJNAL_OK : HEJNAL_NO_MEMORY;
     }
     if (table != NULL) {

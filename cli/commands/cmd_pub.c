@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "base/timestamp.h"
 #include "base/topic.h"
 #include "cli/arguments.h"
@@ -17,13 +18,16 @@ struct pub {
     int qos, protocol;
     bool retain;
     struct device *device;
+    enum err stdin_error;
 };
 
 static enum err publish(struct pub *p, const char *value)
 {
     char payload[PAYLOAD_BYTES_MAX], stamp[TIMESTAMP_TEXT_BYTES_MAX];
     struct bytes bytes = bytes_of(value);
+    struct number number;
     if (p->at_ns >= 0) {
+        TRY(number_read(bytes, &number));
         size_t size = timestamp_write(p->at_ns, TIMESTAMP_RFC3339, stamp);
         int wrote = snprintf(payload, sizeof payload, "{\"time\":\"%.*s\",\"value\":%s}", (int)size,
                              stamp, value);
@@ -37,15 +41,17 @@ static enum err publish(struct pub *p, const char *value)
 
 static enum err publish_lines(struct pub *p)
 {
-    struct gzip_file *in;
+    struct gzip_file *in = NULL;
     char *line;
     size_t size;
-    TRY(gzip_file_open("-", &in));
-    enum err e;
-    while ((e = gzip_file_line(in, &line, &size)) == OK && (e = publish(p, line)) == OK) {
+    enum err published = OK;
+    enum err e = gzip_file_open("-", &in);
+    while (e == OK && published == OK && (e = gzip_file_line(in, &line, &size)) == OK) {
+        published = publish(p, line);
     }
+    p->stdin_error = e == E_END ? OK : e;
     gzip_file_close(in);
-    return e == E_END ? OK : e;
+    return published;
 }
 
 static int run(struct pub *p, const char *value)
@@ -60,8 +66,12 @@ static int run(struct pub *p, const char *value)
     }
     enum err e = strcmp(value, "-") == 0 ? publish_lines(p) : publish(p, value);
     e = e == OK ? device_drain(p->device) : e;
-    int code = e == OK ? EXIT_DONE
-                       : command_fail(EXIT_FAILED, "pub", "%s: %s", p->address, device_error());
+    int code = EXIT_DONE;
+    if (p->stdin_error != OK) {
+        code = command_fail(EXIT_FAILED, "pub", "stdin: %s", gzip_file_error());
+    } else if (e != OK) {
+        code = command_fail(EXIT_FAILED, "pub", "%s: %s", p->address, device_why(e));
+    }
     device_close(p->device);
     return code;
 }
@@ -97,5 +107,11 @@ int cmd_pub(int argc, char **argv)
         return command_fail(EXIT_USAGE, "pub",
                             "bad topic '%s'; a topic to publish on has no + or #", p.topic);
     }
-    return run(&p, o.positional[1]);
+    struct number number;
+    const char *value = o.positional[1];
+    if (p.at_ns >= 0 && strcmp(value, "-") != 0 && number_read(bytes_of(value), &number) != OK) {
+        return command_fail(EXIT_USAGE, "pub", "bad value '%.80s'; with --at it is a number",
+                            value);
+    }
+    return run(&p, value);
 }

@@ -1,10 +1,12 @@
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/timestamp.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/server.h"
+#include "cli/visible.h"
 
 enum { PAYLOAD_SHOWN = 60 };
 
@@ -54,7 +56,9 @@ int cmd_rejects(int argc, char **argv)
     while (result == HEJNAL_OK && (result = hejnal_next_reject(answer, &r)) == HEJNAL_OK) {
         char when[TIMESTAMP_TEXT_BYTES_MAX + 1];
         when[timestamp_write(r.time_ns, TIMESTAMP_RFC3339, when)] = 0;
-        printf("%s  %s: %s\n", when, r.topic, r.reason);
+        char *topic = visible_text(bytes_of(r.topic));
+        printf("%s  %s: %s\n", when, topic != NULL ? topic : "", r.reason);
+        free(topic);
         print_payload(&r);
     }
     code = result == HEJNAL_END ? EXIT_DONE : server_fail("rejects", h, result);

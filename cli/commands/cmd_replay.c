@@ -15,6 +15,8 @@
 
 enum { CONNECTIONS_MAX = 64, PROGRESS_MS = 500 };
 
+static const double DUE_MAX_NS = 1e18; /* Thirty years is for ever. */
+
 struct replay {
     const char *file, *topic, *split, *speed, *address;
     int64_t connections, patience_ns, repeat, shuffle, window;
@@ -28,8 +30,12 @@ struct replay {
     int64_t first_sent_ns;
 };
 
+/* Column 0: the line as a whole. */
 static int complain(const struct replay *r, uint64_t line, unsigned column, const char *why)
 {
+    if (column == 0) {
+        return command_fail(EXIT_FAILED, "replay", "%s:%" PRIu64 ": %s", r->file, line, why);
+    }
     return command_fail(EXIT_FAILED, "replay", "%s:%" PRIu64 ": column %u: %s", r->file, line,
                         column, why);
 }
@@ -66,6 +72,7 @@ static void pace(struct replay *r, int64_t time_ns)
         r->first_sent_ns = clock_now_ns();
     }
     double due = (double)(time_ns - r->first_ns) / r->times;
+    due = due < DUE_MAX_NS ? due : DUE_MAX_NS;
     int64_t left_ns = r->first_sent_ns + (int64_t)due - clock_now_ns();
     if (left_ns > 0) {
         struct timespec t = {left_ns / NS_PER_S, left_ns % NS_PER_S};
@@ -91,8 +98,7 @@ static int send_row(struct replay *r, char *line, uint64_t number)
         enum err e = device_publish(r->devices[i % (unsigned)r->connections],
                                     replay_plan_topic(r->plan, i), message, r->qos_index, false);
         if (e != OK) {
-            return command_fail(EXIT_FAILED, "replay", "%s: %s: %s", r->address, err_text(e),
-                                device_error());
+            return command_fail(EXIT_FAILED, "replay", "%s: %s", r->address, device_why(e));
         }
         r->messages++;
         r->points += points;
@@ -109,11 +115,12 @@ static int send_shuffled(struct replay *r, struct gzip_file *file)
     uint64_t number;
     enum err e = shuffle_read(file, (uint64_t)r->shuffle, &rows);
     if (e != OK) {
-        return command_fail(EXIT_FAILED, "replay", "%s: %s", r->file, err_text(e));
+        return command_fail(EXIT_FAILED, "replay", "%s: %s", r->file,
+                            e == E_NO_MEMORY ? err_text(e) : gzip_file_error());
     }
     int code = EXIT_DONE;
     while (code == EXIT_DONE && shuffle_next(rows, &line, &number) == OK) {
-        code = send_row(r, line, number + 1);
+        code = line[0] == 0 ? EXIT_DONE : send_row(r, line, number + 1);
     }
     shuffle_destroy(rows);
     return code;
@@ -128,7 +135,7 @@ static int send_file(struct replay *r)
     const char *why;
     enum err e = gzip_file_open(r->file, &file);
     if (e != OK) {
-        return command_fail(EXIT_FAILED, "replay", "%s: %s", r->file, err_text(e));
+        return command_fail(EXIT_FAILED, "replay", "%s: %s", r->file, gzip_file_error());
     }
     int code = EXIT_DONE;
     e = gzip_file_line(file, &line, &size);
@@ -137,15 +144,19 @@ static int send_file(struct replay *r)
         split = r->split[0];
     }
     if (e != OK || replay_plan_create(line, r->topic, split, &r->plan, &why) != OK) {
-        code = complain(r, 1, 1, e != OK ? "no header line" : why);
+        code = complain(r, 1, 0,
+                        e == OK      ? why
+                        : e == E_END ? "empty; the first line is to name the columns"
+                                     : gzip_file_error());
     } else if (r->shuffle >= 0) {
         code = send_shuffled(r, file);
     } else {
         while (code == EXIT_DONE && (e = gzip_file_line(file, &line, &size)) == OK) {
-            code = send_row(r, line, ++number);
+            number++;
+            code = size == 0 ? EXIT_DONE : send_row(r, line, number);
         }
         if (code == EXIT_DONE && e != E_END) {
-            code = complain(r, number, 0, err_text(e));
+            code = complain(r, number + 1, 0, gzip_file_error());
         }
     }
     replay_plan_destroy(r->plan);
@@ -181,8 +192,7 @@ static int finish(struct replay *r)
     for (int64_t i = 0; i < r->connections; i++) {
         enum err e = device_drain(r->devices[i]);
         if (e != OK && code == EXIT_DONE) {
-            code = command_fail(EXIT_FAILED, "replay", "%s: %s: %s", r->address, err_text(e),
-                                device_error());
+            code = command_fail(EXIT_FAILED, "replay", "%s: %s", r->address, device_why(e));
         }
     }
     double seconds = (double)(clock_now_ns() - r->started_ns) / NS_PER_S;

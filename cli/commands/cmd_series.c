@@ -1,8 +1,11 @@
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/server.h"
+#include "cli/visible.h"
 
 int cmd_series(int argc, char **argv)
 {
@@ -28,13 +31,16 @@ int cmd_series(int argc, char **argv)
     if (code != EXIT_DONE) {
         return code;
     }
+    const bool is_terminal = isatty(STDOUT_FILENO) != 0;
     enum hejnal_result result =
         hejnal_series(h, o.positional_count > 0 ? o.positional[0] : "#", &answer);
     while (result == HEJNAL_OK && (result = hejnal_next_series(answer, &path)) == HEJNAL_OK) {
-        (void)puts(path);
+        char *shown = is_terminal ? visible_text(bytes_of(path)) : NULL;
+        (void)puts(shown != NULL ? shown : path);
+        free(shown);
     }
     code = result == HEJNAL_END ? EXIT_DONE : server_fail("series", h, result);
     hejnal_answer_close(answer);
     hejnal_close(h);
-    return fflush(stdout) == 0 ? code : EXIT_FAILED;
+    return code;
 }

@@ -1,5 +1,4 @@
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -12,6 +11,7 @@
 #include "cli/city.h"
 #include "cli/command.h"
 #include "cli/device.h"
+#include "cli/stop.h"
 
 enum { CONNECTIONS_MAX = 16, DEVICES_A_CONNECTION = 250, REPORT_S = 10 };
 
@@ -19,19 +19,12 @@ struct simulate {
     const char *address, *root;
     int64_t devices, rate, seed, duration_ns;
     struct city *city;
+    const volatile bool *stop;
     unsigned connections;
     struct device *connection[CONNECTIONS_MAX];
     uint64_t messages;
     int64_t started_ns, reported_ns;
 };
-
-static volatile bool stop;
-
-static void on_signal(int number)
-{
-    (void)number;
-    stop = true;
-}
 
 static uint64_t acked_count(const struct simulate *s)
 {
@@ -70,7 +63,7 @@ static enum err run(struct simulate *s)
     const char *topic;
     struct bytes payload;
     CHECK(s->rate > 0 && s->devices > 0 && s->connections > 0);
-    while (!stop) {
+    while (!*s->stop) {
         int64_t passed_ns = (int64_t)((double)s->messages / (double)s->rate * NS_PER_S);
         if (s->duration_ns > 0 && passed_ns >= s->duration_ns) {
             break;
@@ -91,8 +84,10 @@ static enum err run(struct simulate *s)
 
 static enum err start(struct simulate *s)
 {
-    struct device_options options = {
-        .address = s->address, .window = DEVICE_WINDOW_DEFAULT, .patience_ms = INT64_C(3600000)};
+    struct device_options options = {.address = s->address,
+                                     .window = DEVICE_WINDOW_DEFAULT,
+                                     .patience_ms = INT64_C(3600000),
+                                     .stop = s->stop};
     TRY(city_create(s->root, (unsigned)s->devices, (uint64_t)s->seed, &s->city));
     unsigned wanted = (unsigned)s->devices / DEVICES_A_CONNECTION + 1;
     wanted = wanted < CONNECTIONS_MAX ? wanted : CONNECTIONS_MAX;
@@ -137,15 +132,12 @@ int cmd_simulate(int argc, char **argv)
     if (!topic_is_name(bytes_of(s.root))) {
         return command_fail(EXIT_USAGE, "simulate", "bad topic '%s'; no + or # in it", s.root);
     }
-    struct sigaction action = {.sa_handler = on_signal};
-    (void)sigaction(SIGINT, &action, NULL);
-    (void)sigaction(SIGTERM, &action, NULL);
+    s.stop = stop_on_signal();
     e = start(&s);
     for (unsigned i = 0; i < s.connections; i++) {
         device_close(s.connection[i]);
     }
     city_destroy(s.city);
     return e == OK ? EXIT_DONE
-                   : command_fail(EXIT_FAILED, "simulate", "%s: %s: %s", s.address, err_text(e),
-                                  device_error());
+                   : command_fail(EXIT_FAILED, "simulate", "%s: %s", s.address, device_why(e));
 }

@@ -1,40 +1,53 @@
-#include <signal.h>
-#include <stdatomic.h>
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "base/topic.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/device.h"
+#include "cli/stop.h"
+#include "cli/visible.h"
 
 struct sub {
     const char *address;
     int64_t count;
     int qos, protocol;
     int64_t heard;
+    const volatile bool *stop;
+    bool is_terminal;
+    int failed; /* errno of writing. */
 };
 
-static volatile bool stop;
-
-static void on_signal(int number)
+static void print(const struct sub *s, struct bytes text)
 {
-    (void)number;
-    stop = true;
+    char *shown = s->is_terminal ? visible_text(text) : NULL;
+    if (shown != NULL) {
+        (void)fputs(shown, stdout);
+    } else {
+        (void)fwrite(text.at, 1, text.size, stdout);
+    }
+    free(shown);
 }
 
 static void on_message(void *context, struct bytes topic, struct bytes payload)
 {
     struct sub *s = context;
-    if (stop) {
+    if (*s->stop) {
         return;
     }
-    (void)fwrite(topic.at, 1, topic.size, stdout);
+    print(s, topic);
     (void)fputc(' ', stdout);
-    (void)fwrite(payload.at, 1, payload.size, stdout);
+    print(s, payload);
     (void)fputc('\n', stdout);
     s->heard++;
-    if (fflush(stdout) != 0 || s->heard == s->count) {
-        stop = true;
+    if (fflush(stdout) != 0) {
+        s->failed = errno;
+    }
+    if (s->failed != 0 || s->heard == s->count) {
+        stop_now();
     }
 }
 
@@ -45,6 +58,7 @@ static int run(struct sub *s, const struct arguments *o)
                                      .v5 = s->protocol == 1,
                                      .window = 16,
                                      .patience_ms = 0,
+                                     .stop = s->stop,
                                      .on_message = on_message,
                                      .context = s};
     if (device_open(&options, &device) != OK) {
@@ -55,10 +69,14 @@ static int run(struct sub *s, const struct arguments *o)
     for (unsigned i = 0; i < o->positional_count && e == OK; i++) {
         e = device_subscribe(device, o->positional[i], s->qos);
     }
-    e = e == OK ? device_listen(device, &stop) : e;
+    e = e == OK ? device_listen(device, s->stop) : e;
     device_close(device);
-    return e == OK ? EXIT_DONE
-                   : command_fail(EXIT_FAILED, "sub", "%s: %s", err_text(e), device_error());
+    if (s->failed != 0) {
+        return command_fail(EXIT_FAILED, "sub", "stdout: %s", strerrordesc_np(s->failed));
+    }
+    return e == OK || e == E_END
+               ? EXIT_DONE
+               : command_fail(EXIT_FAILED, "sub", "%s: %s", s->address, device_why(e));
 }
 
 int cmd_sub(int argc, char **argv)
@@ -91,8 +109,7 @@ int cmd_sub(int argc, char **argv)
                                 o.positional[i]);
         }
     }
-    struct sigaction action = {.sa_handler = on_signal};
-    (void)sigaction(SIGINT, &action, NULL);
-    (void)sigaction(SIGTERM, &action, NULL);
+    s.stop = stop_on_signal();
+    s.is_terminal = isatty(STDOUT_FILENO) != 0;
     return run(&s, &o);
 }
