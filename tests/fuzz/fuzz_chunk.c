@@ -52,6 +52,7 @@ static void read_value(struct bytes value, struct chunk_scratch *s)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static const uint8_t head[] = {'H', 'c', 1, 0};
     static struct chunk_scratch *scratch;
 
     CHECK(scratch != NULL || chunk_scratch_create(&scratch) == OK);
@@ -61,7 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t *copy = malloc(size);
     CHECK(copy != NULL);
     memcpy(copy, data, size);
-    memcpy(copy, "Hc\1\0", 4);
+    memcpy(copy, head, sizeof head);
     uint64_t sum = hash_seeded(hash_bytes(key), (struct bytes){copy, size - sizeof sum});
     memcpy(copy + size - sizeof sum, &sum, sizeof sum);
     read_value((struct bytes){copy, size}, scratch);

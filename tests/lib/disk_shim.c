@@ -1,5 +1,6 @@
 /* The calls that change files, taken before libc gets them. Everything real goes through syscall(),
- * so nothing here calls itself. */
+ * so nothing here calls itself. Parameters are named as in
+ * libc's headers. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -91,23 +92,22 @@ static int open_file(const char *path, int flags, mode_t mode)
     return fd;
 }
 
-int open(const char *path, int flags, ...)
+int open(const char *file, int oflag, ...)
 {
     va_list more;
-    va_start(more, flags);
-    mode_t mode = (flags & O_CREAT) != 0 ? va_arg(more, mode_t) : 0;
+    va_start(more, oflag);
+    mode_t mode = (oflag & O_CREAT) != 0 ? va_arg(more, mode_t) : 0;
     va_end(more);
-    return open_file(path, flags, mode);
+    return open_file(file, oflag, mode);
 }
 
-int open64(const char *path, int flags, ...);
-int open64(const char *path, int flags, ...)
+int open64(const char *file, int oflag, ...)
 {
     va_list more;
-    va_start(more, flags);
-    mode_t mode = (flags & O_CREAT) != 0 ? va_arg(more, mode_t) : 0;
+    va_start(more, oflag);
+    mode_t mode = (oflag & O_CREAT) != 0 ? va_arg(more, mode_t) : 0;
     va_end(more);
-    return open_file(path, flags, mode);
+    return open_file(file, oflag, mode);
 }
 
 int close(int fd)
@@ -129,18 +129,18 @@ int mkdir(const char *path, mode_t mode)
     return (int)syscall(SYS_mkdir, path, mode);
 }
 
-int rename(const char *from, const char *to)
+int rename(const char *old, const char *new)
 {
     char both[2 * PATH_MAX];
-    if (powercut_watches(from)) {
-        size_t size = strlen(from) + 1;
-        memcpy(both, from, size);
-        memcpy(both + size, to, strlen(to));
+    if (powercut_watches(old)) {
+        size_t size = strlen(old) + 1;
+        memcpy(both, old, size);
+        memcpy(both + size, new, strlen(new) + 1);
         powercut_count(false);
-        log_name(POWERCUT_RENAME, both, size + strlen(to));
+        log_name(POWERCUT_RENAME, both, size + strlen(new));
     }
-    int result = (int)syscall(SYS_rename, from, to);
-    if (powercut_watches(from)) {
+    int result = (int)syscall(SYS_rename, old, new);
+    if (powercut_watches(old)) {
         powercut_count(true);
     }
     return result;
@@ -199,17 +199,17 @@ static ssize_t end_write(int fd, ssize_t result, int error, uint64_t position)
     return result;
 }
 
-ssize_t pwrite(int fd, const void *at, size_t bytes, off_t offset)
+ssize_t pwrite(int fd, const void *buf, size_t n, off_t offset)
 {
     uint64_t position;
     int error;
     if (!is_watched(fd)) {
-        return syscall(SYS_pwrite64, fd, at, bytes, offset);
+        return syscall(SYS_pwrite64, fd, buf, n, offset);
     }
-    if (!begin_write(fd, (uint64_t)offset, bytes, &error, &position)) {
+    if (!begin_write(fd, (uint64_t)offset, n, &error, &position)) {
         return fails(error);
     }
-    return end_write(fd, syscall(SYS_pwrite64, fd, at, bytes, offset), error, position);
+    return end_write(fd, syscall(SYS_pwrite64, fd, buf, n, offset), error, position);
 }
 
 static uint64_t place_of(int fd)
@@ -217,48 +217,48 @@ static uint64_t place_of(int fd)
     return (uint64_t)syscall(SYS_lseek, fd, 0, SEEK_CUR);
 }
 
-ssize_t write(int fd, const void *at, size_t bytes)
+ssize_t write(int fd, const void *buf, size_t n)
 {
     uint64_t position;
     int error;
     if (!is_watched(fd)) {
-        return syscall(SYS_write, fd, at, bytes);
+        return syscall(SYS_write, fd, buf, n);
     }
-    if (!begin_write(fd, place_of(fd), bytes, &error, &position)) {
+    if (!begin_write(fd, place_of(fd), n, &error, &position)) {
         return fails(error);
     }
-    return end_write(fd, syscall(SYS_write, fd, at, bytes), error, position);
+    return end_write(fd, syscall(SYS_write, fd, buf, n), error, position);
 }
 
-ssize_t writev(int fd, const struct iovec *parts, int count)
+ssize_t writev(int fd, const struct iovec *iovec, int count)
 {
     uint64_t position;
     size_t bytes = 0;
     int error;
     if (!is_watched(fd)) {
-        return syscall(SYS_writev, fd, parts, count);
+        return syscall(SYS_writev, fd, iovec, count);
     }
     for (int i = 0; i < count; i++) {
-        bytes += parts[i].iov_len;
+        bytes += iovec[i].iov_len;
     }
     if (!begin_write(fd, place_of(fd), bytes, &error, &position)) {
         return fails(error);
     }
-    return end_write(fd, syscall(SYS_writev, fd, parts, count), error, position);
+    return end_write(fd, syscall(SYS_writev, fd, iovec, count), error, position);
 }
 
-int ftruncate(int fd, off_t size)
+int ftruncate(int fd, off_t length)
 {
     uint64_t position;
     struct stat file;
     int error;
-    if (!is_watched(fd) || fstat(fd, &file) != 0 || size < file.st_size) {
-        return (int)syscall(SYS_ftruncate, fd, size);
+    if (!is_watched(fd) || fstat(fd, &file) != 0 || length < file.st_size) {
+        return (int)syscall(SYS_ftruncate, fd, length);
     }
-    if (!begin_write(fd, (uint64_t)size, 0, &error, &position)) {
+    if (!begin_write(fd, (uint64_t)length, 0, &error, &position)) {
         return fails(error);
     }
-    return (int)syscall(SYS_ftruncate, fd, size);
+    return (int)syscall(SYS_ftruncate, fd, length);
 }
 
 static int sync_file(int fd, long call)
@@ -289,14 +289,14 @@ int fsync(int fd)
     return sync_file(fd, SYS_fsync);
 }
 
-int fdatasync(int fd)
+int fdatasync(int fildes)
 {
-    return sync_file(fd, SYS_fdatasync);
+    return sync_file(fildes, SYS_fdatasync);
 }
 
-ssize_t pread(int fd, void *to, size_t bytes, off_t offset)
+ssize_t pread(int fd, void *buf, size_t nbytes, off_t offset)
 {
     bool carry_out;
     const int error = is_watched(fd) ? baddisk_fail(BADDISK_READ, files[fd].path, &carry_out) : 0;
-    return error != 0 ? fails(error) : syscall(SYS_pread64, fd, to, bytes, offset);
+    return error != 0 ? fails(error) : syscall(SYS_pread64, fd, buf, nbytes, offset);
 }

@@ -50,11 +50,11 @@ static bool is_lock(const char *path)
 bool powercut_watches(const char *path)
 {
     (void)pthread_once(&once, open_log);
-    if (cut.directory == NULL || is_lock(path)) {
+    if (cut.directory == NULL || is_lock(path) ||
+        strncmp(path, cut.directory, cut.directory_bytes) != 0) {
         return false;
     }
-    const char behind =
-        strncmp(path, cut.directory, cut.directory_bytes) == 0 ? path[cut.directory_bytes] : 'x';
+    const char behind = path[cut.directory_bytes];
     return behind == 0 || behind == '/';
 }
 

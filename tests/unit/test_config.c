@@ -14,7 +14,7 @@ static void defaults_lie_within_their_bounds(void **state)
     (void)state;
 #define IN_BOUNDS(name, fallback, least, most, unit, sentence)                                     \
     assert_true((least) <= (fallback) && (fallback) <= (most));
-#define NO_BOUNDS(name, fallback, choices, sentence) assert_true(sizeof fallback > 1);
+#define NO_BOUNDS(name, fallback, choices, sentence) assert_true(sizeof(fallback) > 1);
     CONFIG_MAP(IN_BOUNDS, NO_BOUNDS)
     char complaint[CONFIG_COMPLAINT_BYTES_MAX];
     config_init(&c);

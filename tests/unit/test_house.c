@@ -1,16 +1,15 @@
 #include "broker/house.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/thread.h"
+#include "tests/lib/directory.h"
 #include "tests/lib/test.h"
 
 /* The whole daemon in one process, driven over sockets by the plainest of clients. */
@@ -18,6 +17,7 @@
 enum { CLIENTS = 4, MESSAGES = 200 };
 
 struct world {
+    struct directory directory;
     struct config config;
     struct house *house;
     unsigned mqtt_port;
@@ -45,37 +45,13 @@ static void open_house(void)
     assert_int_equal(sscanf(text, "mqtt=127.0.0.1:%u query=127.0.0.1:", &w.mqtt_port), 1);
 }
 
-static void remove_files(const char *directory)
-{
-    char path[512];
-    struct dirent *entry;
-    DIR *d = opendir(directory);
-    while (d != NULL && (entry = readdir(d)) != NULL) {
-        struct stat about;
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) {
-            continue;
-        }
-        (void)snprintf(path, sizeof path, "%s/%s", directory, entry->d_name);
-        if (stat(path, &about) == 0 && S_ISDIR(about.st_mode)) {
-            remove_files(path); // NOLINT(misc-no-recursion): two levels
-        }
-        (void)unlink(path);
-    }
-    if (d != NULL) {
-        (void)closedir(d);
-    }
-    (void)rmdir(directory);
-}
-
 static int set_up(void **state)
 {
-    static char directory[] = "/tmp/hejnal_house_XXXXXX";
     (void)state;
-    memcpy(directory + sizeof directory - 7, "XXXXXX", 6);
-    assert_non_null(mkdtemp(directory));
     memset(&w, 0, sizeof w);
+    directory_make(&w.directory);
     config_init(&w.config);
-    set("data", directory);
+    set("data", w.directory.path);
     set("mqtt_port", "0");
     set("query_port", "0");
     set("loops", "3");
@@ -86,7 +62,7 @@ static int tear_down(void **state)
 {
     (void)state;
     house_destroy(w.house);
-    remove_files(w.config.data);
+    directory_remove(&w.directory);
     return 0;
 }
 
@@ -171,18 +147,16 @@ static void a_second_house_on_the_same_store_is_refused_with_reasons(void **stat
     assert_non_null(strstr(w.complaint, "another hejnald"));
     (void)snprintf(text, sizeof text, "%u", w.mqtt_port);
     set("mqtt_port", text);
-    char directory[] = "/tmp/hejnal_house_XXXXXX";
-    assert_non_null(mkdtemp(directory));
-    char first[CONFIG_TEXT_BYTES_MAX];
-    memcpy(first, w.config.data, sizeof first);
-    set("data", directory);
+    struct directory other;
+    directory_make(&other);
+    set("data", other.path);
     assert_int_equal(house_create(&w.config, &second, w.complaint), E_BUSY);
     assert_non_null(strstr(w.complaint, "another program listens"));
-    remove_files(directory);
+    directory_remove(&other);
     set("data", "/proc/nowhere");
     assert_true(house_create(&w.config, &second, w.complaint) != OK);
     assert_non_null(strstr(w.complaint, "/proc/nowhere: "));
-    set("data", first);
+    set("data", w.directory.path);
 }
 
 int main(void)

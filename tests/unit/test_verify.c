@@ -153,7 +153,8 @@ static void flip_bits_of(const char *name, uint64_t seed)
     unsigned found = 0;
     uint64_t before = digest(path);
     int file = open(path, O_RDWR);
-    assert_true(file >= 0 && fstat(file, &size) == 0);
+    assert_true(file >= 0);
+    assert_int_equal(fstat(file, &size), 0);
     for (int i = 0; i < FLIPS; i++) {
         struct verify_totals t;
         off_t at = rng_below(&rng, (uint32_t)size.st_size);
