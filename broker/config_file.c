@@ -200,7 +200,6 @@ enum err config_file_read(struct config *c, const char *path,
     (void)snprintf(complaint, CONFIG_COMPLAINT_BYTES_MAX, "%s: no memory to read it", path);
     if (text != NULL) {
         const size_t size = fread(text, 1, CONFIG_FILE_BYTES_MAX + 1, file);
-        e = OK;
         if (ferror(file) != 0 || size > CONFIG_FILE_BYTES_MAX) {
             (void)snprintf(complaint, CONFIG_COMPLAINT_BYTES_MAX, "%s: %s", path,
                            size > CONFIG_FILE_BYTES_MAX ? "larger than 1 MiB" : "cannot be read");

@@ -57,6 +57,7 @@ static uint64_t common_divisor(const int64_t *values, uint32_t count, const stru
         int64_t delta = values[i] - values[i - 1];
         divisor = divide(divisor, (uint64_t)(delta < 0 ? -delta : delta));
     }
+    CHECK(divisor > 0); /* Equal values were linear. */
     return divisor;
 }
 

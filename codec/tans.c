@@ -216,7 +216,7 @@ static void put_frequencies(struct bits_writer *w, const struct frequencies *f, 
     bits_put(w, first, FIRST_TOKEN_BITS);
     for (unsigned t = first; t <= last; t++) {
         uint32_t x = f->of_token[t] + 1U;
-        unsigned below = bits_length(x) - 1;
+        unsigned below = bits_length(x >> 1);
         bits_put(w, UINT64_C(1) << below, below + 1);
         bits_put(w, x & bits_mask(below), below);
     }
@@ -278,11 +278,11 @@ static enum err take_frequencies(struct reader *r, unsigned log, struct frequenc
     memset(f, 0, sizeof *f);
     TRY(take(r, FIRST_TOKEN_BITS, &token));
     for (; left > 0 && token < TANS_TOKENS; token++) {
-        uint64_t word = bits_peek(r->from, r->at) & bits_mask(LOG_MAX + 1);
-        if (word == 0) {
+        uint64_t word = bits_peek(r->from, r->at) | UINT64_C(1) << (LOG_MAX + 1);
+        unsigned below = (unsigned)__builtin_ctzll(word);
+        if (below > LOG_MAX) {
             return E_CORRUPT;
         }
-        unsigned below = (unsigned)__builtin_ctzll(word);
         TRY(take(r, below + 1, &low));
         TRY(take(r, below, &low));
         uint32_t frequency = (1U << below | (uint32_t)low) - 1;

@@ -19,7 +19,8 @@ static inline size_t octets_size(const struct octets *o)
 
 static inline struct bytes octets_view(const struct octets *o)
 {
-    return (struct bytes){o->at == NULL ? NULL : o->at + o->start, o->end - o->start};
+    return o->at == NULL ? (struct bytes){NULL, 0}
+                         : (struct bytes){o->at + o->start, octets_size(o)};
 }
 
 /* Room for `size` more bytes; write with `*w`, then octets_commit() it. E_NO_MEMORY. */

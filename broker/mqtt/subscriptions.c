@@ -289,8 +289,9 @@ enum err subscriptions_remove(struct subscriptions *s, struct subscriber *subscr
 
 void subscriptions_clear(struct subscriptions *s, struct subscriber *subscriber)
 {
-    while (subscriber->first != NULL) {
-        subscription_remove(s, subscriber->first);
+    for (struct subscription *at = subscriber->first, *next; at != NULL; at = next) {
+        next = at->next;
+        subscription_remove(s, at);
     }
 }
 

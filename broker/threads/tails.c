@@ -56,8 +56,9 @@ void tails_destroy(struct tails *t)
     if (t == NULL) {
         return;
     }
-    while (t->lent != NULL) {
-        unlink_shared(t, t->lent);
+    for (struct shared_batch *shared = t->lent, *next; shared != NULL; shared = next) {
+        next = shared->next;
+        free(shared);
     }
     lock_fini(&t->lock);
     free(t);

@@ -227,7 +227,7 @@ static void check_order(struct walk *w, uint64_t number, struct bytes key)
 static void check_table(struct walk *w, uint64_t number, struct bytes data)
 {
     struct table table;
-    if (data.size != sizeof table) {
+    if (data.at == NULL || data.size != sizeof table) { /* NULL: its pages are not sound. */
         fault(w->check, number, "a table's record is cut");
         return;
     }
