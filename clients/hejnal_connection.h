@@ -58,7 +58,7 @@ struct hejnal_answer {
     unsigned credit;              /* Frames read out, not told yet. */
     uint64_t frames, checksum, rows;
     uint64_t series, dropped;
-    unsigned columns; /* Of each block, as was asked. */
+    unsigned columns;   /* Of each block, as was asked. */
     struct writer path; /* Of the series at hand, with its 0. */
     bool is_ended;
     struct hejnal_fault end; /* result HEJNAL_END: complete. */
