@@ -34,8 +34,7 @@ static void fill_streams(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) < 0) {
-            /* NOLINTNEXTLINE(android-cloexec-open): a standard stream is inherited. */
-            (void)open("/dev/null", O_RDONLY);
+            (void)open("/dev/null", O_RDONLY | O_CLOEXEC);
         }
     }
 }

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "broker/query/query_handle.h"
+#include "broker/query/query_pressure.h"
 #include "broker/query/query_task.h"
 #include "broker/threads/metrics.h"
 
@@ -50,6 +51,17 @@ bool query_conn_is_full(const struct query_conn *c)
     return c->out.size - c->out_from >= c->server->options.output_bytes_max;
 }
 
+void query_conn_drop_input(struct query_conn *c)
+{
+    drop_buffer(&c->in);
+}
+
+bool query_conn_is_stuck(const struct query_conn *c, int64_t now_ms)
+{
+    return c->in.size > 0 && !c->is_feeding && !query_conn_is_full(c) &&
+           now_ms - c->in_ms > c->server->options.write_timeout_ms;
+}
+
 void query_conn_close(struct query_conn *c)
 {
     if (c->fd < 0) {
@@ -79,6 +91,7 @@ void query_conn_free(struct query_conn *c)
     if (c->next != NULL) {
         c->next->link = c->link;
     }
+    c->server->in_bytes -= c->in_counted;
     drop_buffer(&c->in);
     free(c);
 }
@@ -226,8 +239,11 @@ static void handle_kept(struct query_conn *c)
         drop_buffer(&c->in);
         return;
     }
-    memmove(c->in.at, in.at, in.size);
-    c->in.size = in.size;
+    if (in.at != c->in.at) {
+        memmove(c->in.at, in.at, in.size);
+        c->in.size = in.size;
+        c->in_since_ms = loop_now_ms(c->server->loop);
+    }
 }
 
 static void handle_scratch(struct query_conn *c, size_t size)
@@ -235,6 +251,7 @@ static void handle_scratch(struct query_conn *c, size_t size)
     struct bytes in = {c->server->scratch, size};
     handle_frames(c, &in);
     if (in.size > 0 && !c->is_closing) {
+        c->in_since_ms = c->in_ms = loop_now_ms(c->server->loop);
         if (query_conn_reserve(&c->in, in.size) != OK || writer_put(&c->in, in.at, in.size) != OK) {
             query_conn_close(c);
         }
@@ -262,6 +279,7 @@ static void read_some(struct query_conn *c)
     }
     if (is_kept) {
         c->in.size += (size_t)n;
+        c->in_ms = loop_now_ms(c->server->loop);
         handle_kept(c);
     } else {
         handle_scratch(c, (size_t)n);
@@ -347,6 +365,10 @@ void query_conn_settle(struct query_conn *c)
     if (c->fd >= 0 && c->is_closing && c->out.size == 0) {
         say_goodbye(c);
     }
+    if (c->fd < 0) {
+        query_conn_drop_input(c);
+    }
+    query_pressure_input(c); /* May close it too. */
     reap_tasks(c);
     c->is_dirty = false;
     if (c->fd < 0) {

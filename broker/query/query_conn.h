@@ -28,7 +28,8 @@ struct query_server {
     struct loop *loop;
     int64_t started_ms;
     bool is_stopped;
-    uint32_t conn_count, tail_count;
+    uint32_t conn_count, tail_count, answer_count;
+    size_t in_bytes;            /* Kept by all connections; see query_pressure.h. */
     struct query_conn *conns;   /* All that are not freed. */
     struct query_conn *dirty;   /* To be settled at the end of the turn. */
     struct query_write *writes; /* Not answered yet, oldest first. */
@@ -54,6 +55,9 @@ struct query_conn {
     struct query_task *tasks;
     int64_t opened_ms;     /* Or when our last words were said. */
     int64_t progress_ms;   /* When the socket last took bytes. */
+    int64_t in_since_ms;   /* When the request kept in `in` began. */
+    int64_t in_ms;         /* When it last grew. */
+    size_t in_counted;     /* What of `in` the server counts. */
     struct writer in, out; /* Buffers of malloc; none while empty. */
     size_t out_from;       /* out.at[out_from..out.size) is unsent. */
 };
@@ -69,6 +73,12 @@ void query_conn_settle(struct query_conn *c);
 void query_conn_mark(struct query_conn *c);
 /* Whatever its tasks do. For the end of the server. */
 void query_conn_free(struct query_conn *c);
+
+/* Forget what came and was not handled; only while nothing is being handled. */
+void query_conn_drop_input(struct query_conn *c);
+
+/* It began a request and is silent since `write_timeout_ms`, though we would read. */
+bool query_conn_is_stuck(const struct query_conn *c, int64_t now_ms);
 
 /* Its output is over the limit: nothing more is started. */
 bool query_conn_is_full(const struct query_conn *c);

@@ -1,5 +1,6 @@
 #include "broker/query/query_handle.h"
 
+#include "broker/query/query_pressure.h"
 #include "broker/query/query_task.h"
 #include "broker/threads/metrics.h"
 
@@ -49,6 +50,14 @@ static void on_credit(struct query_conn *c, const frame_request *r)
     }
 }
 
+/* Whether its answer is made on workers, from a cursor that keeps memory until it ends. */
+static bool is_answer(const frame_request *r)
+{
+    return r->body_case == HEJNAL__V1__REQUEST__BODY_QUERY ||
+           r->body_case == HEJNAL__V1__REQUEST__BODY_LAST ||
+           r->body_case == HEJNAL__V1__REQUEST__BODY_SERIES;
+}
+
 /* Whether a request may start an answer. */
 static bool may_start(struct query_conn *c, const frame_request *r)
 {
@@ -58,6 +67,10 @@ static bool may_start(struct query_conn *c, const frame_request *r)
     } else if (c->task_count >= QUERY_TASKS_MAX) {
         query_fault_set(&fault, HEJNAL__V1__ERROR__CODE__LIMIT, "",
                         "more than %d requests in flight on one connection", QUERY_TASKS_MAX);
+    } else if (is_answer(r) && !query_pressure_answer(c->server)) {
+        query_fault_set(&fault, HEJNAL__V1__ERROR__CODE__UNAVAILABLE, "",
+                        "the server gives %u answers already; try again",
+                        c->server->options.answers_max);
     } else if (query_check_request(r, &fault) == OK) {
         return true;
     }

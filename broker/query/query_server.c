@@ -18,6 +18,8 @@ void query_server_options_init(struct query_server_options *o)
         .tails_max = 64,
         .series_max = 1000000,
         .output_bytes_max = 1 << 20,
+        .answers_max = 1024,
+        .input_bytes_max = 128 << 20,
         .hello_timeout_ms = 5000,
         .write_timeout_ms = 60000,
     };
@@ -40,7 +42,8 @@ static bool is_overdue(const struct query_conn *c, int64_t now_ms)
         return now_ms - c->opened_ms > LINGER_MS;
     }
     return (!c->has_greeted && now_ms - c->opened_ms > o->hello_timeout_ms) ||
-           (c->out.size > 0 && now_ms - c->progress_ms > o->write_timeout_ms);
+           (c->out.size > 0 && now_ms - c->progress_ms > o->write_timeout_ms) ||
+           query_conn_is_stuck(c, now_ms);
 }
 
 static void on_sweep(struct loop_timer *timer)
@@ -50,6 +53,7 @@ static void on_sweep(struct loop_timer *timer)
     int64_t now_ms = loop_now_ms(s->loop);
     for (struct query_conn *c = s->conns; c != NULL; c = c->next) {
         if (c->fd >= 0 && is_overdue(c, now_ms)) {
+            metrics_add(METRIC_QUERY_DROPPED, !c->is_shut);
             query_conn_close(c); /* Freed at the end of the turn. */
         }
     }

@@ -23,8 +23,11 @@ struct query_server_options {
     uint32_t tails_max;         /* Of this loop, over all connections. */
     uint32_t series_max;        /* A query that selects more is refused. */
     uint32_t output_bytes_max;  /* Unsent bytes of one connection before it has to wait. */
+    uint32_t answers_max;       /* Queries, lists and reports of this loop not ended yet. */
+    size_t input_bytes_max;     /* Kept of requests that are not whole, over all connections. */
     uint32_t hello_timeout_ms;  /* A peer that has not said hello by then is closed. */
-    uint32_t write_timeout_ms;  /* A peer that takes no byte of its answers so long, too. */
+    uint32_t write_timeout_ms;  /* A peer that takes no byte of its answers so long, or sends no
+                                 * byte of the request it began, too. */
     struct ingest *ingest;      /* This loop's. */
     struct engine *engine;      /* These three are shared by all loops and outlive the */
     struct store_thread *store; /* server. */

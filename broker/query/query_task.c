@@ -26,6 +26,7 @@ struct query_task *query_task_create(struct query_conn *c, uint32_t id,
     }
     c->tasks = t;
     c->task_count++;
+    c->server->answer_count += kind->step != NULL;
     return t;
 }
 
@@ -50,6 +51,7 @@ void query_task_free(struct query_task *t)
         t->next->link = t->link;
     }
     t->conn->task_count--;
+    t->conn->server->answer_count -= t->kind->step != NULL;
     free(t->frame.at);
     free(t);
 }
@@ -58,6 +60,7 @@ void query_task_drop(struct query_task *t)
 {
     if (!t->is_ended) {
         t->is_ended = true;
+        atomic_store_explicit(&t->is_idle, true, memory_order_relaxed);
         if (t->kind->end != NULL) {
             t->kind->end(t);
         }
@@ -140,6 +143,9 @@ static void run_step(struct job *job)
 {
     struct query_task *t =
         (struct query_task *)(void *)((uint8_t *)job - offsetof(struct query_task, job));
+    if (atomic_load_explicit(&t->is_idle, memory_order_relaxed)) {
+        return; /* Cancelled, or its peer is gone, while it waited. */
+    }
     t->result = query_task_begin(t);
     if (t->result == OK) {
         t->result = t->kind->step(t);
@@ -167,6 +173,7 @@ static void on_step(struct job *job)
     } else {
         if (t->frame.size > 0) {
             t->credit--;
+            t->starved_ms = loop_now_ms(t->conn->server->loop);
             query_task_send(t);
         }
         if (t->result == E_END && !t->is_ended) {

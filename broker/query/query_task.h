@@ -8,6 +8,8 @@
 #ifndef BROKER_QUERY_QUERY_TASK_H
 #define BROKER_QUERY_QUERY_TASK_H
 
+#include <stdatomic.h>
+
 #include "broker/query/query_conn.h"
 #include "broker/threads/workers.h"
 
@@ -34,8 +36,10 @@ struct query_task {
     struct query_task *next, **link; /* In conn->tasks. */
     uint32_t id;
     uint32_t credit;
+    int64_t starved_ms; /* When it came to 0. */
     bool is_held, is_ended;
-    enum err result; /* Of the step. */
+    atomic_bool is_idle; /* It ended: a worker that takes it up has nothing to do. */
+    enum err result;     /* Of the step. */
     struct job job;
     struct writer frame; /* The frame being made. */
     size_t frame_start, frame_empty;

@@ -35,6 +35,8 @@
     X(BACKPRESSURE, "ingest.backpressure", "", "times reading stopped until the store caught up")  \
     X(QUERY_CONNECTIONS, "query.connections", "", "query connections open now")                    \
     X(QUERY_REFUSED, "query.connections.refused", "", "query connections over the limit")          \
+    X(QUERY_DROPPED, "query.connections.dropped", "",                                              \
+      "query connections closed for standing still")                                               \
     X(QUERY_REQUESTS, "query.requests", "", "requests received")                                   \
     X(QUERY_ERRORS, "query.errors", "", "requests answered with an error")                         \
     X(QUERY_ROWS, "query.rows", "", "rows sent")                                                   \
