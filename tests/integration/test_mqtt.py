@@ -276,7 +276,8 @@ def test_a_redelivery_keeps_its_first_time_across_a_crash():
 def test_an_unacknowledged_publish_needs_no_dup_flag():
     """Promise P3: the DUP flag is not trusted. The broker is halted while the client sends and vanishes, so that
     it finds the connection closed before the message is on disk and writes no PUBACK: what comes again is the
-    same reading. Where the disk was quicker the PUBACK was written, and DUP clear makes it a new one."""
+    same reading. Where the disk was quicker the PUBACK was written, and DUP clear makes it a new one; where the
+    new connection was, the first copy was never read."""
     with Server("--loops", "2") as server:
         c = Client(server, "meter", 4, clean=False)
         for i in range(30):
@@ -289,7 +290,7 @@ def test_an_unacknowledged_publish_needs_no_dup_flag():
         values = [int(value) for _, value in server.points("p3/b")["p3/b"]]
         recognised = server.stats()["ingest.redelivered"]
         assert sorted(set(values)) == list(range(30))
-        assert len(values) == 60 - recognised and recognised >= 10
+        assert 30 <= len(values) <= 60 - recognised and recognised >= 10
 
 
 def test_acknowledged_retained_messages_survive_a_crash():
