@@ -3,15 +3,17 @@
 
 MQTT: publish rate at QoS 0 and 1 over 1, 100 and 1,000 connections, 64-byte JSON payloads with a time and a
 value, stored and queryable; broker pinned to one core, load to another; Debian's mosquitto (which stores
-nothing) in turn with it, run by run, when it is installed. Then the write call, bytes a point on disk and
-query times. Medians of several runs; ratios are of medians. HEJNAL_SAMPLE_DATA names a directory with
+nothing) in turn with it, run by run, when it is installed. CPU is that of the whole broker process. Then a
+trickle, idle connections, the write call, bytes a point on disk and query times. Medians of several runs; ratios are of medians. HEJNAL_SAMPLE_DATA names a directory with
 airly_krakow_2017.csv.gz, for bytes a point of real data."""
 
 import argparse
 import os
 import platform
+import resource
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -72,43 +74,114 @@ def machine():
     print(f"{model}, {len(CORES)} cores, {memory} GiB, Linux {platform.release()}, {time.strftime('%Y-%m-%d')}")
 
 
+def cpu_seconds(process):
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_bytes(process):
+    lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) * 1024
+
+
 def stored_points(server):
     return int(server.stats()["store.points.written"])
 
 
-def mqtt_once(server, qos, connections, messages):
-    return run_load(BENCH / "mqtt_load", "--port", server.mqtt_port, "--qos", qos, "--connections", connections,
-                    "--messages", messages, "--window", "256")
+def mqtt_once(broker, qos, connections, messages, *options):
+    """Figures of the load, and the broker's CPU microseconds a message."""
+    before = cpu_seconds(broker.process)
+    result = run_load(BENCH / "mqtt_load", "--port", broker.mqtt_port, "--qos", qos, "--connections", connections,
+                      "--messages", messages, "--window", "256", *options)
+    result["cpu_us"] = (cpu_seconds(broker.process) - before) / result["messages"] * 1e6
+    return result
 
 
-def bench_mqtt(runs, messages, options):
-    peer = Mosquitto()
-    print("\nMQTT publish, messages/s (hejnald: stored; at QoS 1 acknowledged after fsync)")
-    print(f"{'QoS':>3} {'connections':>11} {'hejnald':>11} {'mosquitto':>11} {'ratio':>6} {'ack p50 ms':>11} {'ack p99 ms':>11}")
+def ours_once(*load):
+    with Server("--loops", "1", wrapper=pinned(BROKER_CORE)) as server:
+        result = mqtt_once(server, *load)
+        assert stored_points(server) == result["messages"], "not all messages were stored"
+        return result
+
+
+def compare(runs, load, peer_load):
+    """Both brokers in turn: two lists of figures."""
+    ours, theirs, peer = [], [], Mosquitto()
+    for _ in range(runs):
+        ours.append(ours_once(*load))
+        if peer.binary:
+            with peer:
+                theirs.append(mqtt_once(peer, *peer_load))
+    return ours, theirs
+
+
+def median(results, name):
+    return statistics.median(r.get(name, float("nan")) for r in results) if results else float("nan")
+
+
+def bench_mqtt(runs, messages):
+    print("\nMQTT publish, messages/s (hejnald: stored; at QoS 1 acknowledged after fsync; mosquitto: nothing stored)")
+    print(f"{'QoS':>3} {'connections':>11} {'hejnald':>11} {'mosquitto':>11} {'ratio':>6} {'CPU us':>7} {'theirs':>7} "
+          f"{'ack p50 ms':>11} {'ack p99 ms':>11}")
     for qos in (0, 1):
         for connections in (1, 100, 1000):
-            ours, theirs, p50, p99 = [], [], [], []
-            for _ in range(runs):
-                with Server("--loops", "1", *options, wrapper=pinned(BROKER_CORE)) as server:
-                    result = mqtt_once(server, qos, connections, messages)
-                    ours.append(result["rate"])
-                    p50.append(result.get("ack_us_p50", 0) / 1000)
-                    p99.append(result.get("ack_us_p99", 0) / 1000)
-                    deadline = time.monotonic() + 60
-                    while stored_points(server) < result["messages"] and time.monotonic() < deadline:
-                        time.sleep(0.05)
-                    assert stored_points(server) == result["messages"], "not all messages were stored"
-                if peer.binary:
-                    with peer:
-                        theirs.append(mqtt_once(peer, qos, connections, messages // 4)["rate"])
-            mine = statistics.median(ours)
-            other = statistics.median(theirs) if theirs else float("nan")
-            acks = f"{statistics.median(p50):11.2f} {statistics.median(p99):11.2f}" if qos else f"{'-':>11} {'-':>11}"
-            print(f"{qos:>3} {connections:>11} {mine:>11,.0f} {other:>11,.0f} {mine / other:>6.1f} {acks}", flush=True)
+            ours, theirs = compare(runs, (qos, connections, messages), (qos, connections, messages // 4))
+            mine, other = median(ours, "rate"), median(theirs, "rate")
+            acks = [f"{median(ours, name) / 1000:11.2f}" if qos else f"{'-':>11}" for name in ("ack_us_p50", "ack_us_p99")]
+            print(f"{qos:>3} {connections:>11} {mine:>11,.0f} {other:>11,.0f} {mine / other:>6.1f} "
+                  f"{median(ours, 'cpu_us'):>7.2f} {median(theirs, 'cpu_us'):>7.2f} {' '.join(acks)}", flush=True)
 
 
-def disk_bytes(server):
-    return sum(f.stat().st_blocks * 512 for f in (server.directory / "data").rglob("*") if f.is_file())
+def bench_trickle(runs, messages):
+    print("\nA trickle: 1,000 clients, 10,000 messages/s in all, QoS 1")
+    print(f"{'broker':<10} {'CPU us/message':>14} {'ack p50 ms':>11} {'ack p99 ms':>11}")
+    load = (1, 1000, messages, "--rate", 10000)
+    for name, results in zip(("hejnald", "mosquitto"), compare(runs, load, load)):
+        if results:
+            print(f"{name:<10} {median(results, 'cpu_us'):>14.2f} {median(results, 'ack_us_p50') / 1000:>11.2f} "
+                  f"{median(results, 'ack_us_p99') / 1000:>11.2f}", flush=True)
+
+
+def open_clients(port, first, count):
+    clients = []
+    for i in range(first, first + count):
+        name = f"idle-{i:06d}".encode()
+        client = socket.create_connection(("127.0.0.1", port))
+        client.sendall(b"\x10" + bytes([12 + len(name)]) + b"\0\4MQTT\4\2\0\0\0" + bytes([len(name)]) + name)
+        assert client.recv(4) == b"\x20\2\0\0"
+        clients.append(client)
+    return clients
+
+
+def idle_bytes(broker, count):
+    clients = open_clients(broker.mqtt_port, 0, 100)
+    time.sleep(1.5)
+    before = resident_bytes(broker.process)
+    clients += open_clients(broker.mqtt_port, 100, count)
+    time.sleep(1.5)
+    return (resident_bytes(broker.process) - before) / count
+
+
+def bench_idle(count):
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    count = min(count, most - 1000)
+    with Server("--loops", "1") as server:
+        print(f"\nIdle connections, {count:,}: hejnald {idle_bytes(server, count):,.0f} bytes each", end="")
+    peer = Mosquitto()
+    if peer.binary:
+        with peer:
+            print(f", mosquitto {idle_bytes(peer, count):,.0f}", end="")
+    print(" (resident memory of the process)", flush=True)
+
+
+def disk_text(server, points):
+    """Bytes a point: what stays, and with the journal, whose file keeps the size it once had."""
+    files = [f for f in (server.directory / "data").rglob("*") if f.is_file()]
+    total = sum(f.stat().st_blocks * 512 for f in files)
+    journal = sum(f.stat().st_blocks * 512 for f in files if f.name.startswith("journal.mdb"))
+    return (f"{(total - journal) / points:.2f} bytes/point in partitions and catalogue, "
+            f"{total / points:.2f} with the journal's file ({journal / 2**20:.0f} MiB)")
 
 
 def bench_write(runs, series, points, name):
@@ -120,10 +193,8 @@ def bench_write(runs, series, points, name):
             if run + 1 < runs:
                 continue
             server.run("admin", "checkpoint")
-            size = disk_bytes(server)
             print(f"\nWrite call, {name}: {series:,} series x {points:,} points, durable: "
-                  f"{statistics.median(rates):,.0f} points/s; {size / series / points:.2f} bytes/point on disk "
-                  f"after a checkpoint (all files)")
+                  f"{statistics.median(rates):,.0f} points/s; after a checkpoint {disk_text(server, series * points)}")
             bench_queries(server, series, points)
 
 
@@ -148,7 +219,7 @@ def bench_file(path, name):
         done = server.run("replay", path, "--topic", "air/%1", "--split", "_", "--connections", "4", timeout=900)
         server.run("admin", "checkpoint")
         points = stored_points(server)
-        print(f"\n{name}: {points:,} points, {disk_bytes(server) / points:.2f} bytes/point on disk; replay: "
+        print(f"\n{name}: {points:,} points; {disk_text(server, points)}; replay: "
               f"{done.stderr.strip().splitlines()[-1]}")
 
 
@@ -156,13 +227,17 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="one short run of each")
-    parser.add_argument("--only", choices=["mqtt", "write", "file"])
+    parser.add_argument("--only", choices=["mqtt", "trickle", "idle", "write", "file"])
     arguments = parser.parse_args()
     runs = 1 if arguments.quick else arguments.runs
     messages = 400_000 if arguments.quick else 2_000_000
     machine()
     if arguments.only in (None, "mqtt"):
-        bench_mqtt(runs, messages, [])
+        bench_mqtt(runs, messages)
+    if arguments.only in (None, "trickle"):
+        bench_trickle(runs, 20_000 if arguments.quick else 80_000)
+    if arguments.only in (None, "idle"):
+        bench_idle(1000 if arguments.quick else 10_000)
     if arguments.only in (None, "write"):
         scale = 10 if arguments.quick else 1
         bench_write(runs, 1000, 10000 // scale, "A")

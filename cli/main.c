@@ -34,7 +34,8 @@ static void fill_streams(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) < 0) {
-            (void)open("/dev/null", O_RDONLY | O_CLOEXEC);
+            /* NOLINTNEXTLINE(android-cloexec-open): a standard stream is inherited. */
+            (void)open("/dev/null", O_RDONLY);
         }
     }
 }

@@ -14,8 +14,7 @@
 #include "cli/shuffle.h"
 
 enum { CONNECTIONS_MAX = 64, PROGRESS_MS = 500 };
-
-static const double DUE_MAX_NS = 1e18; /* Thirty years is for ever. */
+#define DUE_MAX_NS 1e18 /* Thirty years is for ever. */
 
 struct replay {
     const char *file, *topic, *split, *speed, *address;
@@ -126,18 +125,36 @@ static int send_shuffled(struct replay *r, struct gzip_file *file)
     return code;
 }
 
+/* The rows behind the first line. */
+static int send_in_order(struct replay *r, struct gzip_file *file)
+{
+    char *line;
+    size_t size;
+    int code = EXIT_DONE;
+    enum err e = OK;
+    uint64_t number = 1;
+
+    while (code == EXIT_DONE && (e = gzip_file_line(file, &line, &size)) == OK) {
+        number++;
+        code = size == 0 ? EXIT_DONE : send_row(r, line, number);
+    }
+    if (code == EXIT_DONE && e != E_END) {
+        code = complain(r, number + 1, 0, gzip_file_error());
+    }
+    return code;
+}
+
 static int send_file(struct replay *r)
 {
     struct gzip_file *file;
     char *line;
     size_t size;
-    uint64_t number = 1;
     const char *why;
     enum err e = gzip_file_open(r->file, &file);
     if (e != OK) {
         return command_fail(EXIT_FAILED, "replay", "%s: %s", r->file, gzip_file_error());
     }
-    int code = EXIT_DONE;
+    int code;
     e = gzip_file_line(file, &line, &size);
     char split = '\0';
     if (r->split != NULL) {
@@ -151,13 +168,7 @@ static int send_file(struct replay *r)
     } else if (r->shuffle >= 0) {
         code = send_shuffled(r, file);
     } else {
-        while (code == EXIT_DONE && (e = gzip_file_line(file, &line, &size)) == OK) {
-            number++;
-            code = size == 0 ? EXIT_DONE : send_row(r, line, number);
-        }
-        if (code == EXIT_DONE && e != E_END) {
-            code = complain(r, number + 1, 0, gzip_file_error());
-        }
+        code = send_in_order(r, file);
     }
     replay_plan_destroy(r->plan);
     r->plan = NULL;

@@ -1,123 +1,79 @@
-"""A client of the query protocol in a few lines that can also do what no proper client does."""
+"""The write call of docs/PROTOCOL.md put together byte by byte, so that any double can be sent with any of its 64 bits."""
 
 import socket
 import struct
 
-from raw_mqtt import varint
 
-HELLO, WRITE, QUERY, LAST, SERIES, TAIL, STATS, CANCEL, REJECTS, ADMIN, CREDIT = range(2, 13)
-MALFORMED, INVALID, LIMIT, NOT_FOUND, NO_SPACE, UNAVAILABLE, CANCELLED = range(1, 8)
-
-
-def number(field, value):
-    return varint(field << 3) + varint(value)
-
-
-def signed(field, value):
-    return number(field, value << 1 if value >= 0 else (-value << 1) - 1)
+def varint(value):
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes(out) + bytes([value])
 
 
-def piece(field, data):
-    raw = data.encode() if isinstance(data, str) else data
-    return varint(field << 3 | 2) + varint(len(raw)) + raw
+def zigzag(value):
+    return varint((value << 1 ^ value >> 63) & 2**64 - 1)
 
 
-def frame(body):
-    return struct.pack("<I", len(body)) + body
+def field(number, data):
+    """Length-delimited."""
+    return varint(number << 3 | 2) + varint(len(data)) + data
 
 
-def request(request_id, kind, body=b""):
-    return frame(number(1, request_id) + piece(kind, body))
-
-
-def query(request_id, selector, start=0, end=1 << 62):
-    return request(request_id, QUERY, piece(1, selector) + signed(2, start) + signed(3, end))
-
-
-def write(request_id, path, first_ns, values):
-    """Points of one series, a microsecond apart."""
-    deltas = b"".join(varint((first_ns if i == 0 else 1000) << 1) for i in range(len(values)))
-    column = piece(1, struct.pack(f"<{len(values)}d", *values))
-    return request(request_id, WRITE, piece(1, piece(1, path) + piece(3, deltas) + piece(4, column)))
-
-
-def fields(body):
-    """{field: last value}; numbers and bytes."""
-    out, at = {}, 0
-
-    def take():
-        nonlocal at
-        value = shift = 0
-        while True:
-            byte = body[at]
-            at += 1
-            value |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                return value
-
-    while at < len(body):
-        key = take()
-        if key & 7 == 0:
-            out[key >> 3] = take()
-        else:
-            size = 8 if key & 7 == 1 else take()
-            out[key >> 3] = body[at:at + size]
-            at += size
+def section(path, columns, rows):
+    """One WriteRows; rows: [(time_ns, {column number: bits})]; without columns: one, number 0."""
+    out = field(1, path.encode()) + b"".join(field(2, name.encode()) for name in columns)
+    deltas, before = b"", 0
+    for time, _ in rows:
+        deltas, before = deltas + zigzag(time - before), time
+    out += field(3, deltas)
+    for column in range(max(1, len(columns))):
+        values = [cells[column] for _, cells in rows if column in cells]
+        body = field(1, struct.pack(f"<{len(values)}Q", *values))
+        if len(values) < len(rows):
+            body += field(2, b"".join(varint(run) for run in runs([column in cells for _, cells in rows])))
+        out += field(4, body)
     return out
 
 
-class Peer:
-    def __init__(self, server, greet=True, buffer_bytes=None):
-        self.socket = socket.socket()
-        if buffer_bytes:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
-        self.socket.connect(("127.0.0.1", server.query_port))
-        self.socket.settimeout(20)
-        self.buffer = b""
-        if greet:
-            self.send(request(1, HELLO, number(1, 1) + piece(2, "raw")))
-            assert 14 in self.read()
+def runs(present):
+    """How many are present, then how many are not, in turn."""
+    found, now = [0], True
+    for p in present:
+        if p != now:
+            found.append(0)
+            now = p
+        found[-1] += 1
+    return found
 
-    def send(self, data):
-        self.socket.sendall(data)
 
-    def read(self):
-        """The next response: {field: value}. EOFError: closed."""
-        while len(self.buffer) < 4 or len(self.buffer) < 4 + struct.unpack("<I", self.buffer[:4])[0]:
-            data = self.socket.recv(1 << 20)
-            if not data:
-                raise EOFError
-            self.buffer += data
-        size = 4 + struct.unpack("<I", self.buffer[:4])[0]
-        body, self.buffer = self.buffer[4:size], self.buffer[size:]
-        return fields(body)
+class QueryWire:
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self.id = 0
+        self.request(2, b"\x08\x01" + field(2, b"test"))
 
-    def error(self):
-        """The code of the next error."""
-        while True:
-            answer = self.read()
-            if 15 in answer:
-                return fields(answer[15])[1]
+    def request(self, number, body):
+        """One frame, and its answer's frame, which must be whole: no Error."""
+        self.id += 1
+        message = b"\x08" + varint(self.id) + field(number, body)
+        self.socket.sendall(struct.pack("<I", len(message)) + message)
+        size = struct.unpack("<I", self.read(4))[0]
+        answer = self.read(size)
+        assert b"\x72" in answer and b"\x7a" not in answer[:4], answer
+        return answer
 
-    def end(self, request_id):
-        """Read on until the request ends; its End."""
-        while True:
-            answer = self.read()
-            if answer.get(1) == request_id:
-                assert 15 not in answer, fields(answer[15])
-                if 14 in answer:
-                    return fields(answer[14])
+    def read(self, size):
+        data = b""
+        while len(data) < size:
+            piece = self.socket.recv(size - len(data))
+            assert piece, "closed by the server"
+            data += piece
+        return data
 
-    def is_closed(self):
-        try:
-            while self.socket.recv(1 << 20):
-                pass
-            return True
-        except ConnectionResetError:
-            return True
-        except TimeoutError:
-            return False
+    def write(self, *sections):
+        self.request(3, b"".join(field(1, s) for s in sections))
 
     def close(self):
         self.socket.close()

@@ -8,9 +8,9 @@ import time
 import pytest
 
 from harness import Server, wait_until
+from hostile_query import (CANCEL, CANCELLED, HELLO, LIMIT, MALFORMED, TAIL, UNAVAILABLE, Peer, fields, frame, number,
+                           piece, query, request, write)
 from raw_mqtt import CONNACK, Client, new_id, packet, string
-from raw_query import (CANCEL, CANCELLED, HELLO, LIMIT, MALFORMED, TAIL, UNAVAILABLE, Peer, fields, frame, number, piece,
-                       query, request, write)
 
 MIB = 1 << 20
 START_NS = 1_750_000_000_000_000_000
