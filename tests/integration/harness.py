@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -25,9 +26,16 @@ READY = re.compile(r"^hejnald ready mqtt=(\S+):(\d+) query=(\S+):(\d+) data=(\S+
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port below those the system hands out to clients: a client that keeps connecting while its server is down
+    may else be given the server's own port, connect to itself, and keep it."""
+    while True:
+        port = random.randrange(15000, 32000)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 class Server:
@@ -39,7 +47,7 @@ class Server:
         self.options = list(options)
         self.env = {**os.environ, **(env or {})}
         self.wrapper = list(wrapper)
-        self.mqtt_port = self.query_port = 0
+        self.mqtt_port, self.query_port = free_port(), free_port()
         self.process = None
         self.log = self.directory / "hejnald.log"
 
