@@ -375,3 +375,28 @@ enum err kv_cursor_delete(struct kv_cursor *c)
 {
     return translate(mdb_cursor_del(cursor_of(c), 0));
 }
+
+enum err kv_each(struct kv *kv, const char *name,
+                 enum err (*visit)(void *context, struct bytes key, struct bytes value),
+                 void *context)
+{
+    struct kv_table table;
+    struct kv_txn *txn;
+    struct kv_cursor *cursor;
+    struct bytes key, value;
+    TRY(kv_table_open(kv, name, &table));
+    TRY(kv_read_begin(kv, &txn));
+    enum err e = kv_cursor_open(txn, table, &cursor);
+    if (e != OK) {
+        kv_abort(txn);
+        return e;
+    }
+    e = kv_cursor_seek(cursor, (struct bytes){NULL, 0}, &key, &value);
+    while (e == OK) {
+        e = visit(context, key, value);
+        e = e != OK ? e : kv_cursor_next(cursor, &key, &value);
+    }
+    kv_cursor_close(cursor);
+    kv_abort(txn);
+    return e == E_END ? OK : e;
+}

@@ -78,4 +78,10 @@ MUST_USE enum err kv_cursor_last(struct kv_cursor *c, struct bytes *key, struct 
 /* Delete the pair the cursor stands on; kv_cursor_next() then goes on behind it. */
 MUST_USE enum err kv_cursor_delete(struct kv_cursor *c);
 
+/* Every pair of the table `name` in key order; stops at the first `visit` that fails, and returns
+ * its error. Key and value are borrowed for the call. */
+MUST_USE enum err kv_each(struct kv *kv, const char *name,
+                          enum err (*visit)(void *context, struct bytes key, struct bytes value),
+                          void *context);
+
 #endif /* STORAGE_KV_H */

@@ -75,8 +75,9 @@ static enum err take_series(struct bytes key, struct bytes value, struct series_
 }
 
 /* One damaged pair costs one series its name, not the city its store. */
-static enum err load_series(struct catalogue *c, struct bytes key, struct bytes value)
+static enum err load_series(void *context, struct bytes key, struct bytes value)
 {
+    struct catalogue *c = context;
     struct series_ref ref;
     struct bytes topic, name;
     enum err e = take_series(key, value, &ref, &topic, &name);
@@ -90,24 +91,7 @@ static enum err load_series(struct catalogue *c, struct bytes key, struct bytes 
 
 enum err catalogue_load(struct catalogue *c, struct kv *kv)
 {
-    struct kv_table table;
-    struct kv_txn *txn;
-    struct kv_cursor *cursor;
-    struct bytes key, value;
-    TRY(kv_table_open(kv, "series", &table));
-    TRY(kv_read_begin(kv, &txn));
-    enum err e = kv_cursor_open(txn, table, &cursor);
-    if (e != OK) {
-        kv_abort(txn);
-        return e;
-    }
-    e = kv_cursor_seek(cursor, (struct bytes){NULL, 0}, &key, &value);
-    while (e == OK) {
-        e = load_series(c, key, value);
-        e = e != OK ? e : kv_cursor_next(cursor, &key, &value);
-    }
-    kv_cursor_close(cursor);
-    kv_abort(txn);
+    enum err e = kv_each(kv, "series", load_series, c);
     c->kept = catalogue_series_count(c);
-    return e == E_END ? OK : e;
+    return e;
 }

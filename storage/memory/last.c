@@ -270,8 +270,16 @@ static enum err take_name(struct bytes *names, struct batch_entry *row)
     return OK;
 }
 
-static enum err load_group(struct last *l, uint32_t group_end, struct bytes key, struct bytes value)
+struct loading {
+    struct last *last;
+    uint32_t group_end; /* Ids the catalogue knows are below this. */
+};
+
+static enum err load_group(void *context, struct bytes key, struct bytes value)
 {
+    const struct loading *loading = context;
+    struct last *l = loading->last;
+    const uint32_t group_end = loading->group_end;
     struct batch_entry row = {.kind = BATCH_ROW};
     struct bytes names;
     if (open_pair(key, value, &row.row.group, &names) != OK || row.row.group >= group_end) {
@@ -290,23 +298,6 @@ static enum err load_group(struct last *l, uint32_t group_end, struct bytes key,
 
 enum err last_load(struct last *l, uint32_t group_end, struct kv *kv)
 {
-    struct kv_table table;
-    struct kv_txn *txn;
-    struct kv_cursor *cursor;
-    struct bytes key, value;
-    TRY(kv_table_open(kv, "last", &table));
-    TRY(kv_read_begin(kv, &txn));
-    enum err e = kv_cursor_open(txn, table, &cursor);
-    if (e != OK) {
-        kv_abort(txn);
-        return e;
-    }
-    e = kv_cursor_seek(cursor, (struct bytes){NULL, 0}, &key, &value);
-    while (e == OK) {
-        e = load_group(l, group_end, key, value);
-        e = e != OK ? e : kv_cursor_next(cursor, &key, &value);
-    }
-    kv_cursor_close(cursor);
-    kv_abort(txn);
-    return e == E_END ? OK : e;
+    struct loading loading = {l, group_end};
+    return kv_each(kv, "last", load_group, &loading);
 }
