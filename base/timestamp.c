@@ -4,51 +4,11 @@
 #include <stdio.h>
 
 #include "base/check.h"
+#include "base/civil.h"
 #include "base/decimal.h"
 #include "base/number.h"
 
 #define SECOND_NS INT64_C(1000000000)
-
-enum { DAY_S = 86400 };
-
-struct civil {
-    int64_t year;
-    unsigned month, day; /* 1..12, 1..31. */
-};
-
-/* Days since 1970-01-01 in the proleptic Gregorian calendar. Years begin in March here, so that the
- * leap day is the last of its year, and 400 of them (146097 days) repeat. */
-static int64_t civil_days(struct civil c)
-{
-    int64_t year = c.month > 2 ? c.year : c.year - 1;
-    int64_t month = c.month > 2 ? c.month - 3 : c.month + 9;
-    int64_t era = (year >= 0 ? year : year - 399) / 400;
-    int64_t of_era = year - era * 400;
-    int64_t day = of_era * 365 + of_era / 4 - of_era / 100 + (month * 153 + 2) / 5 + c.day - 1;
-    return era * 146097 + day - 719468;
-}
-
-static struct civil civil_of(int64_t days)
-{
-    days += 719468;
-    int64_t era = (days >= 0 ? days : days - 146096) / 146097;
-    int64_t day = days - era * 146097;
-    int64_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
-    day -= year * 365 + year / 4 - year / 100;
-    int64_t month = (day * 5 + 2) / 153;
-    struct civil c = {year + era * 400, (unsigned)(month < 10 ? month + 3 : month - 9),
-                      (unsigned)(day - (month * 153 + 2) / 5 + 1)};
-    c.year += c.month <= 2;
-    return c;
-}
-
-static bool is_civil(struct civil c)
-{
-    static const uint8_t lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    bool is_leap = c.year % 4 == 0 && (c.year % 100 != 0 || c.year % 400 == 0);
-    return c.month >= 1 && c.month <= 12 && c.day >= 1 &&
-           c.day <= lengths[c.month - 1] + (unsigned)(is_leap && c.month == 2);
-}
 
 static enum err check_range(int64_t time_ns)
 {
@@ -143,7 +103,7 @@ static bool take_date(struct bytes *in, int64_t *time_s)
     }
     c.year = year;
     *time_s = civil_days(c) * DAY_S;
-    return is_civil(c);
+    return civil_is_date(c);
 }
 
 /* "05:16:51", as the seconds since midnight; :60 passes here. */

@@ -145,7 +145,7 @@ void query_run_start(struct query_conn *c, uint32_t id, const Hejnal__V1__Query 
         .filter = {run->filter, filter.size},
         .from_ns = q->from_ns < TIMESTAMP_MIN_NS ? TIMESTAMP_MIN_NS : q->from_ns,
         .to_ns = q->to_ns > TIMESTAMP_MAX_NS ? TIMESTAMP_MAX_NS : q->to_ns,
-        .bucket_ns = q->bucket_ns,
+        .buckets = {BUCKET_FIXED, q->bucket_ns, NULL},
         .aggregates = query_check_aggregates(q),
         .series_max = c->server->options.series_max,
         .rows_max = q->rows_max,

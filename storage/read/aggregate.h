@@ -22,14 +22,6 @@ struct aggregate {
     bool spread;            /* Keep mean and deviation too. */
 };
 
-/* Start of the bucket of `time_ns`: the last multiple of `bucket_ns` not after it. */
-static inline int64_t bucket_start(int64_t time_ns, int64_t bucket_ns)
-{
-    int64_t rest = time_ns % bucket_ns;
-    int64_t back = rest < 0 ? rest + bucket_ns : rest;
-    return (int64_t)((uint64_t)time_ns - (uint64_t)back); /* Wraps only before 1678. */
-}
-
 void aggregate_init(struct aggregate *a, bool spread);
 
 /* Values behind those added before, in order of time. */

@@ -22,7 +22,7 @@ struct query {
     /* Buckets only. */
     bool by_stats;           /* The aggregates asked for can be had from statistics. */
     struct aggregate bucket; /* The one being filled, */
-    int64_t bucket_ns;       /* its start. */
+    struct bucket span;      /* when it is. */
     bool bucket_open;        /* It has been touched. */
     unsigned columns;
     size_t rows; /* In the arrays below. */
@@ -54,7 +54,7 @@ static enum err prepare(struct query *q)
     const struct query_request *r = &q->request;
     TRY(catalogue_select(engine_catalogue(q->engine), r->filter, r->series_max, &q->series));
     TRY(scan_create(q->engine, &q->scan));
-    return r->bucket_ns > 0 ? make_buffers(q) : OK;
+    return r->buckets.length > 0 ? make_buffers(q) : OK;
 }
 
 enum err query_open(struct engine *e, const struct query_request *request, struct query **out)
@@ -100,14 +100,14 @@ void query_progress(const struct query *q, size_t *series, size_t *done)
 /* The next piece of the series being read, or E_END; counts what it costs. */
 static enum err next_piece(struct query *q, size_t *budget)
 {
-    const int64_t bucket_ns = q->by_stats ? q->request.bucket_ns : 0;
+    const bool by_stats = q->by_stats && q->request.buckets.length > 0;
     if (!q->started) {
         scan_start(q->scan, q->series.refs[q->at], q->request.from_ns, q->request.to_ns);
         q->started = true;
     }
     q->piece = (struct piece){.stats = NULL};
     q->used = 0;
-    enum err e = scan_next_piece(q->scan, bucket_ns, &q->piece);
+    enum err e = scan_next_piece(q->scan, by_stats ? &q->request.buckets : NULL, &q->piece);
     size_t cost = LOOK_POINTS + q->piece.span.count;
     *budget -= cost < *budget ? cost : *budget;
     return e;
@@ -168,7 +168,7 @@ static void close_bucket(struct query *q)
                 q->column[column++][q->rows] = aggregate_get(&q->bucket, (enum query_aggregate)i);
             }
         }
-        q->times[q->rows++] = q->bucket_ns;
+        q->times[q->rows++] = q->span.start_ns;
     }
     q->bucket_open = false;
 }
@@ -177,8 +177,7 @@ static void close_bucket(struct query *q)
  * before. */
 static bool open_bucket(struct query *q, int64_t time_ns)
 {
-    int64_t start_ns = bucket_start(time_ns, q->request.bucket_ns);
-    if (q->bucket_open && q->bucket_ns == start_ns) {
+    if (q->bucket_open && time_ns < q->span.end_ns) {
         return true;
     }
     if (q->bucket_open && q->bucket.count > 0 && q->rows == QUERY_BLOCK_ROWS_MAX) {
@@ -186,7 +185,7 @@ static bool open_bucket(struct query *q, int64_t time_ns)
     }
     close_bucket(q);
     aggregate_init(&q->bucket, !q->by_stats);
-    q->bucket_ns = start_ns;
+    q->span = buckets_find(&q->request.buckets, time_ns);
     q->bucket_open = true;
     return true;
 }
@@ -227,9 +226,7 @@ static bool use_piece(struct query *q)
         if (!open_bucket(q, span->times[q->used])) {
             return false;
         }
-        int64_t end_ns;
-        bool last = __builtin_add_overflow(q->bucket_ns, q->request.bucket_ns, &end_ns);
-        size_t end = last ? span->count : run_end(span, q->used, end_ns);
+        size_t end = run_end(span, q->used, q->span.end_ns);
         aggregate_add(&q->bucket, span->values + q->used, end - q->used);
         q->used = end;
     }
@@ -288,5 +285,5 @@ static enum err step_buckets(struct query *q, struct query_block *out)
 
 enum err query_step(struct query *q, struct query_block *out)
 {
-    return q->request.bucket_ns > 0 ? step_buckets(q, out) : step_raw(q, out);
+    return q->request.buckets.length > 0 ? step_buckets(q, out) : step_raw(q, out);
 }

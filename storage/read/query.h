@@ -11,6 +11,7 @@
 
 #include "storage/catalogue/catalogue.h"
 #include "storage/engine.h"
+#include "storage/read/buckets.h"
 
 /* X(name): also the order of bits and of result columns. NaN values take no part. */
 #define QUERY_AGGREGATE_MAP(X)                                                                     \
@@ -31,7 +32,7 @@ enum { QUERY_BLOCK_ROWS_MAX = 8192 };
 struct query_request {
     struct bytes filter;    /* Valid; copied. */
     int64_t from_ns, to_ns; /* from <= t < to. */
-    int64_t bucket_ns;      /* 0: raw points. Else buckets start at multiples of it since 1970. */
+    struct buckets buckets; /* `length` 0: raw points. A zone is the caller's, until the end. */
     uint32_t aggregates;    /* Bits of enum query_aggregate; buckets only. */
     size_t series_max;      /* More selected series are refused: E_LIMIT. */
     uint64_t rows_max;      /* Stop after so many rows; 0: all. */

@@ -4,7 +4,6 @@
 
 #include "base/log.h"
 #include "storage/part/part_meta.h"
-#include "storage/read/aggregate.h"
 #include "storage/read/chunk_list.h"
 #include "storage/read/points.h"
 #include "storage/view.h"
@@ -12,8 +11,8 @@
 struct scan {
     struct engine *engine;
     struct series_ref series;
-    int64_t at_ns, to_ns; /* Still to be read. */
-    int64_t bucket_ns;    /* Of this step; 0: no statistics wanted. */
+    int64_t at_ns, to_ns;          /* Still to be read. */
+    const struct buckets *buckets; /* Of this step; NULL: no statistics wanted. */
     struct chunk_scratch *scratch;
     struct chunk_list list;
     struct points points;
@@ -184,8 +183,8 @@ static int by_key(const void *a, const void *b)
 static bool is_whole(const struct scan *s, const struct view *view, const struct chunk_entry *e,
                      int64_t end_ns)
 {
-    return s->bucket_ns > 0 && !e->overlapped && e->first_ns >= s->at_ns && e->last_ns < end_ns &&
-           bucket_start(e->first_ns, s->bucket_ns) == bucket_start(e->last_ns, s->bucket_ns) &&
+    return s->buckets != NULL && !e->overlapped && e->first_ns >= s->at_ns && e->last_ns < end_ns &&
+           e->last_ns < buckets_find(s->buckets, e->first_ns).end_ns &&
            !heads_touch(s, view, e->first_ns, e->last_ns + 1);
 }
 
@@ -285,10 +284,10 @@ static enum err step(struct scan *s, const struct view *view, struct piece *out)
     return OK;
 }
 
-enum err scan_next_piece(struct scan *s, int64_t bucket_ns, struct piece *out)
+enum err scan_next_piece(struct scan *s, const struct buckets *buckets, struct piece *out)
 {
     struct piece piece = {.stats = NULL};
-    s->bucket_ns = bucket_ns;
+    s->buckets = buckets;
     while (piece.stats == NULL && piece.span.count == 0) {
         if (s->at_ns >= s->to_ns) {
             return E_END;
@@ -307,7 +306,7 @@ enum err scan_next_piece(struct scan *s, int64_t bucket_ns, struct piece *out)
 enum err scan_next(struct scan *s, struct span *out)
 {
     struct piece piece;
-    TRY(scan_next_piece(s, 0, &piece));
+    TRY(scan_next_piece(s, NULL, &piece));
     *out = piece.span;
     return OK;
 }

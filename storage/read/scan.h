@@ -11,6 +11,7 @@
 #include "codec/chunk.h"
 #include "storage/catalogue/catalogue.h"
 #include "storage/engine.h"
+#include "storage/read/buckets.h"
 
 enum { SCAN_POINTS_TARGET = 16384 };
 
@@ -31,14 +32,14 @@ struct span {
 };
 MUST_USE enum err scan_next(struct scan *s, struct span *out);
 
-/* As scan_next(), for aggregates over buckets of `bucket_ns` (timed by bucket_start()): a chunk
- * whose points all fall into one bucket and may be overwritten by no other source is not decoded;
- * its statistics come instead. */
+/* As scan_next(), for aggregates over `buckets`: what falls into one bucket as a whole and may be
+ * overwritten by no other source, such as a chunk, is not decoded; its statistics come instead, for
+ * a part of a bucket or all of it. NULL: no statistics wanted. */
 struct piece {
     const struct chunk_stats *stats; /* Borrowed as a span is; or NULL: a span. */
     int64_t first_ns;                /* With statistics: a time in their bucket. */
     struct span span;
 };
-MUST_USE enum err scan_next_piece(struct scan *s, int64_t bucket_ns, struct piece *out);
+MUST_USE enum err scan_next_piece(struct scan *s, const struct buckets *buckets, struct piece *out);
 
 #endif /* STORAGE_READ_SCAN_H */

@@ -206,7 +206,7 @@ static void infinities_and_single_values_aggregate_as_ieee_says(void **state)
     const struct query_request request = {.filter = bytes_of("#"),
                                           .to_ns = INT64_MAX,
                                           .series_max = 10,
-                                          .bucket_ns = INT64_C(1200) * NS_PER_S,
+                                          .buckets = {.length = INT64_C(1200) * NS_PER_S},
                                           .aggregates = 0xff};
     struct query_block b;
     struct query *q;

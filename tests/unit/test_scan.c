@@ -257,8 +257,8 @@ static void assert_buckets(struct engine *e, const struct query_request *request
     size_t row = 0;
     assert_ok(query_open(e, request, &q));
     while (at < end) {
-        int64_t start_ns = bucket_of(m->points[at].time_ns, request->bucket_ns);
-        size_t next = model_find(m, start_ns + request->bucket_ns);
+        int64_t start_ns = bucket_of(m->points[at].time_ns, request->buckets.length);
+        size_t next = model_find(m, start_ns + request->buckets.length);
         next = next < end ? next : end;
         if (model_sum(m, at, next).count > 0) {
             enum err error = OK;
@@ -302,7 +302,7 @@ static void assert_everything(struct engine *e, struct scan *scan, int64_t now_n
             .filter = bytes_of(filter),
             .from_ns = from_ns,
             .to_ns = to_ns,
-            .bucket_ns = buckets_s[rng_below(&e->rng, 4)] * NS_PER_S,
+            .buckets = {.length = buckets_s[rng_below(&e->rng, 4)] * NS_PER_S},
             .aggregates = rng_below(&e->rng, 2) == 0 ? 0xff : 0x7f,
             .series_max = 10,
         };
@@ -477,7 +477,7 @@ static void rows_max_ends_a_query(void **state)
         struct query_request request = {.filter = bytes_of("#"),
                                         .to_ns = INT64_MAX,
                                         .series_max = 100,
-                                        .bucket_ns = bucket_ns,
+                                        .buckets = {.length = bucket_ns},
                                         .aggregates = 1,
                                         .rows_max = 17};
         assert_ok(query_open(e, &request, &q));
