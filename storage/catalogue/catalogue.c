@@ -35,6 +35,7 @@ void catalogue_destroy(struct catalogue *c)
     segments_fini(&c->series);
     segments_fini(&c->groups);
     arena_fini(&c->arena);
+    tag_store_fini(&c->tags);
     lock_fini(&c->lock);
     lock_fini(&c->order_lock);
     free(c->order);

@@ -22,6 +22,18 @@ struct series_order {
     uint32_t ids[];
 };
 
+/* catalogue_tag.c: changed under the catalogue's lock. */
+struct tag_store {
+    struct arena arena;
+    _Atomic uint64_t bytes; /* Of the arena, for any thread. */
+    struct segments texts;  /* _Atomic(const struct tag_text *), by ids from 1 */
+    struct segments sets;   /* _Atomic(const struct tag_set *), by ids from 1 */
+    struct segments groups; /* struct tag_group */
+    struct id_set by_text, by_set;
+    uint32_t text_count, set_count;
+};
+void tag_store_fini(struct tag_store *t);
+
 struct catalogue {
     uint32_t series_max;
     struct lock lock;       /* Adding; guards the arena and everything that grows. */
@@ -34,6 +46,8 @@ struct catalogue {
 
     struct lock order_lock;
     struct series_order *order;
+
+    struct tag_store tags;
 
     uint32_t kept; /* Series that are in the file; the saving thread's. */
 };
