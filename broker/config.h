@@ -48,6 +48,7 @@ enum { CONFIG_TEXT_BYTES_MAX = 1024, CONFIG_COMPLAINT_BYTES_MAX = 2048 };
     NUMBER(query_series_max, 1000000, 1, 100000000, "", "Series one query may select.")            \
     NUMBER(query_timeout_s, 30, 1, 86400, "s", "Time a client may leave answers unread.")          \
     NUMBER(series_max, 1000000, 1, 100000000, "", "Series the store takes.")                       \
+    NUMBER(texts_max, 100000, 0, 16777216, "", "Distinct texts the store takes.")                  \
     NUMBER(partition_days, 7, 1, 3650, "days", "Length of a partition of a new store.")            \
     NUMBER(retention_days, 0, 0, 36500, "days", "Age at which points go; 0: never.")               \
     NUMBER(journal_mb, 64, 1, 1048576, "MiB", "Journal size that starts a checkpoint.")            \

@@ -51,6 +51,7 @@ static enum err open_store(struct house *h, char *complaint)
     const struct engine_options options = {
         .directory = c->data,
         .series_max = (uint32_t)c->series_max,
+        .texts_max = (uint32_t)c->texts_max,
         .partition_s = (uint32_t)(c->partition_days * SECONDS_A_DAY),
         .journal_bytes = (uint64_t)c->journal_mb << 20,
         .journal_map = (uint64_t)c->journal_max_mb << 20,

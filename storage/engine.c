@@ -29,6 +29,7 @@ static enum err make(const struct engine_options *options, struct engine **out)
         return E_NO_MEMORY;
     }
     TRY(catalogue_create(&limits, &e->catalogue));
+    TRY(texts_create(options->texts_max, &e->texts));
     TRY(last_create(&e->last));
     TRY(receipts_create(&e->receipts));
     return batch_create(&e->scratch);
@@ -70,6 +71,8 @@ static enum err load_catalogue(struct engine *e)
     TRY(engine_open_catalog(e));
     TRY(catalogue_load(e->catalogue, e->catalog_file));
     TRY(last_load(e->last, catalogue_group_count(e->catalogue), e->catalog_file));
+    TRY(texts_load(e->texts, e->catalog_file));
+    e->texts_defined = texts_end(e->texts);
     return engine_mark_catalogue(e);
 }
 
@@ -153,6 +156,7 @@ void engine_close(struct engine *e)
     receipts_destroy(e->receipts);
     last_destroy(e->last);
     catalogue_destroy(e->catalogue);
+    texts_destroy(e->texts);
     engine_unlock_directory(e);
     lock_fini(&e->view_lock);
     free(e->defined);
@@ -181,6 +185,11 @@ void engine_each_receipt(struct engine *e, void (*visit)(void *context, const st
 struct catalogue *engine_catalogue(struct engine *e)
 {
     return e->catalogue;
+}
+
+struct texts *engine_texts(struct engine *e)
+{
+    return e->texts;
 }
 
 enum err engine_last(struct engine *e, struct series_ref ref, int64_t *time_ns, double *value)
@@ -225,6 +234,7 @@ void engine_stats(struct engine *e, struct engine_stats *out)
         .corrupt_records = atomic_load(&c->corrupt_records),
         .groups = catalogue_group_count(e->catalogue),
         .series = catalogue_series_count(e->catalogue),
+        .texts = texts_end(e->texts),
         .disk_bytes = engine_disk_bytes(e),
         .partitions_dropped = atomic_load(&c->partitions_dropped),
     };

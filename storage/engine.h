@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "storage/catalogue/catalogue.h"
+#include "storage/catalogue/texts.h"
 #include "storage/journal/batch.h"
 
 struct engine;
@@ -19,6 +20,7 @@ struct view;
 struct engine_options {
     const char *directory;
     uint32_t series_max;
+    uint32_t texts_max;     /* Distinct texts. */
     uint32_t partition_s;   /* Length of a partition's period for a new store. */
     uint64_t journal_bytes; /* Live journal that asks for a checkpoint. */
     uint64_t journal_map;   /* Live journal at which writes are refused (E_NO_SPACE). */
@@ -35,7 +37,7 @@ struct engine_stats {
     uint64_t checkpoints, checkpoint_failures;
     uint64_t corrupt_chunks;  /* Met while reading; skipped. */
     uint64_t corrupt_records; /* Met at recovery; skipped. */
-    uint64_t groups, series, partitions;
+    uint64_t groups, series, texts, partitions;
     uint64_t disk_bytes;         /* All files of the store. */
     uint64_t partitions_dropped; /* By retention. */
 };
@@ -79,6 +81,7 @@ void engine_retain(struct engine *e, int64_t horizon_ns);
 
 /* Any thread. */
 struct catalogue *engine_catalogue(struct engine *e);
+struct texts *engine_texts(struct engine *e);
 void engine_stats(struct engine *e, struct engine_stats *out);
 
 /* Newest value of a series by event time. E_NOT_FOUND: it has none. Any thread, no lock, no disk.

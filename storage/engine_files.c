@@ -186,6 +186,7 @@ enum err engine_save_catalog(struct engine *e)
         TRY(open_catalog_file(e));
     }
     enum err result = catalogue_save(e->catalogue, e->catalog_file);
+    result = result == OK ? texts_save(e->texts, e->catalog_file) : result;
     if (result == OK) {
         result = last_save(e->last, atomic_load(&e->horizon_ns), e->catalog_file);
     }

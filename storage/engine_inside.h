@@ -60,16 +60,18 @@ struct engine {
     struct kv *catalog_file; /* NULL after a failure; the next checkpoint opens it again. */
     bool catalog_confirmed;  /* See kv_confirm(). */
     struct catalogue *catalogue;
+    struct texts *texts;
     struct last *last;
     struct journal *journal;
     struct receipts *receipts;
-    struct batch *scratch; /* Definitions of new series; receipts when they are kept. */
+    struct batch *scratch; /* Definitions of series and texts; receipts when they are kept. */
 
     /* The store thread's. */
     uint64_t applied;       /* Position of the last record in the head. */
     uint64_t *defined;      /* Per group, bit c: column c is defined in journal or catalogue. */
     uint32_t defined_end;   /* Groups it has room for. */
     uint32_t defined_count; /* Bits set: when all series are, no batch brings a new one. */
+    uint32_t texts_defined; /* Texts with ids below it are defined in journal or catalogue. */
     bool is_broken;         /* After E_IO the journal must be opened again. */
     uint64_t first_kept;    /* Of the journal at start: later flushes were never trimmed for. */
     bool missed_rows; /* Durable rows could not be shown: memory was out. No checkpoint then. */

@@ -51,11 +51,24 @@ static bool is_in_part(struct engine *e, int64_t time_ns, uint64_t position)
     return p != NULL && part_applied(p) >= position;
 }
 
+/* Texts whose definition was lost keep their ids, or others would speak for them. */
+static void note_texts(struct engine *e, const struct batch_entry *row)
+{
+    for (unsigned i = 0; i < row->row.count; i++) {
+        if (text_is_value(row->row.values[i])) {
+            texts_skip(e->texts, text_id(row->row.values[i]));
+        }
+    }
+}
+
 static enum err apply_row(struct engine *e, const struct batch_entry *row, uint64_t position,
                           bool is_replay)
 {
     if (!is_known(e, row)) {
         return E_CORRUPT;
+    }
+    if (is_replay) {
+        note_texts(e, row);
     }
     if (!is_replay || !is_in_part(e, row->row.time_ns, position)) {
         TRY(head_append(engine_active_head(e)->head, row));
@@ -70,6 +83,15 @@ static enum err apply_series(struct engine *e, const struct batch_entry *entry)
     return engine_mark_defined(e, ref.group, UINT64_C(1) << ref.column);
 }
 
+static enum err apply_text(struct engine *e, const struct batch_entry *entry)
+{
+    TRY(texts_define(e->texts, entry->text.id, entry->text.at));
+    if (e->texts_defined <= entry->text.id) {
+        e->texts_defined = entry->text.id + 1;
+    }
+    return OK;
+}
+
 static enum err apply_entry(struct engine *e, const struct batch_entry *entry, uint64_t position,
                             bool is_replay)
 {
@@ -81,6 +103,8 @@ static enum err apply_entry(struct engine *e, const struct batch_entry *entry, u
         return OK;
     case BATCH_SERIES:
         return is_replay ? apply_series(e, entry) : OK;
+    case BATCH_TEXT:
+        return is_replay ? apply_text(e, entry) : OK;
     }
     return E_CORRUPT;
 }

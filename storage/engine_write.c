@@ -1,4 +1,4 @@
-/* The way of a batch: definitions of new series, the records, one commit, then memory.
+/* The way of a batch: definitions of new series and texts, the records, one commit, then memory.
  *
  * Nothing is shown before it is durable, and nothing durable is left unshown (promise P1). */
 
@@ -76,6 +76,31 @@ static enum err define_series(struct engine *e, const struct batch *b)
     return OK;
 }
 
+static enum err define_text(struct engine *e, uint32_t id)
+{
+    struct bytes text;
+    if (!texts_get(e->texts, id, &text)) {
+        return OK; /* Lost with a damaged file. */
+    }
+    enum err result = batch_put_text(e->scratch, id, text);
+    if (result == E_LIMIT) {
+        TRY(append_definitions(e));
+        result = batch_put_text(e->scratch, id, text);
+    }
+    return result;
+}
+
+/* Ids are dense, and a batch has only such as were given before it came: so all of them, and no
+ * value needs to be looked at. */
+static enum err define_texts(struct engine *e)
+{
+    const uint32_t end = texts_end(e->texts);
+    for (; e->texts_defined < end; e->texts_defined++) {
+        TRY(define_text(e, e->texts_defined));
+    }
+    return OK;
+}
+
 static enum err put_state(struct engine *e, const struct batch *b)
 {
     struct bytes in = {b->state.at, b->state.size};
@@ -92,6 +117,7 @@ static enum err put_state(struct engine *e, const struct batch *b)
 static enum err append_all(struct engine *e, struct batch *const *batches, unsigned count)
 {
     batch_reset(e->scratch);
+    TRY(define_texts(e));
     for (unsigned i = 0; i < count; i++) {
         TRY(define_series(e, batches[i]));
     }
@@ -138,8 +164,8 @@ static void note_journal(struct engine *e)
     atomic_store_explicit(&e->counters.journal_position, e->applied, memory_order_relaxed);
 }
 
-/* What these batches marked as defined is not. A column that was defined before is defined again:
- * that does no harm. */
+/* What these batches marked as defined is not. What was defined before is defined again: that does
+ * no harm. */
 static void undo_definitions(struct engine *e, struct batch *const *batches, unsigned count)
 {
     struct batch_entry entry;
@@ -170,12 +196,14 @@ static enum err try_write(struct engine *e, struct batch *const *batches, unsign
 {
     uint64_t durable = 0;
     TRY(engine_mend(e));
+    const uint32_t texts_defined = e->texts_defined;
     enum err result = commit(e, batches, count, &durable);
     if (result == OK) {
         engine_count(&e->counters.commits, 1);
         show(e, batches, count, durable);
         return OK;
     }
+    e->texts_defined = texts_defined;
     on_failure(e, result, batches, count);
     return result;
 }

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/text.h"
 #include "base/timestamp.h"
 #include "base/topic.h"
 #include "storage/catalogue/catalogue.h"
@@ -159,6 +160,29 @@ static enum err check_times(const Hejnal__V1__WriteRows *rows, struct query_faul
     return OK;
 }
 
+/* Index of the first number whose bits mean a text in the store, or `count`. */
+static size_t find_reserved(const double *values, size_t count)
+{
+    size_t i = 0;
+    while (i < count && !text_is_value(values[i])) {
+        i++;
+    }
+    return i;
+}
+
+static enum err check_numbers(const Hejnal__V1__WriteColumn *column, struct query_fault *fault)
+{
+    const size_t at = find_reserved(column->value, column->n_value);
+    if (at < column->n_value) {
+        query_fault_set(fault, INVALID, "values",
+                        "value %zu is a NaN of the bits 0xfffc0000xxxxxxxx, which stand for texts",
+                        at + 1);
+        fault->position = (uint32_t)(at * sizeof(double) + 1);
+        return E_MALFORMED;
+    }
+    return OK;
+}
+
 static enum err check_column(const Hejnal__V1__WriteColumn *column, size_t rows,
                              struct query_fault *fault)
 {
@@ -179,7 +203,7 @@ static enum err check_column(const Hejnal__V1__WriteColumn *column, size_t rows,
                         column->n_value, present, all, rows);
         return E_MALFORMED;
     }
-    return OK;
+    return check_numbers(column, fault);
 }
 
 /* The faulty field as the sender counts: "path" in section 3 is "rows[3].path". Only when something

@@ -31,6 +31,7 @@
     X(corrupt_records, "store.corrupt.records", "")                                                \
     X(groups, "store.groups", "")                                                                  \
     X(series, "store.series", "")                                                                  \
+    X(texts, "store.texts", "")                                                                    \
     X(partitions, "store.partitions", "")                                                          \
     X(disk_bytes, "store.disk.bytes", "bytes")                                                     \
     X(partitions_dropped, "store.partitions.dropped", "")

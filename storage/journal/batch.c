@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/text.h"
 #include "base/timestamp.h"
 
 /* The first byte of an entry: kind, and for rows and receipts the unit of the time, for rows the
@@ -13,12 +14,14 @@ enum { KIND_MASK = 7, UNIT_SHIFT = 3, UNIT_MASK = 3, FORM_SHIFT = 5, FORM_MASK =
 enum form { FORM_FIRST, FORM_DENSE, FORM_BITMAP }; /* Column 0; columns 0..n-1; any. */
 
 enum {
+    VALUE_TEXT = 254, /* In place of a scale: the number of a text follows. */
     VALUE_BYTES_MAX = 1 + VARINT_BYTES_MAX,
     ROW_BYTES_MAX = 1 + 3 * VARINT_BYTES_MAX, /* Without the values. */
     RECEIPT_BYTES_MAX = 1 + 8 + 8 + 2 * VARINT_BYTES_MAX,
-    SERIES_BYTES_MAX = 2 + 3 * VARINT_BYTES_MAX, /* Without the texts. */
-    STATE_BYTES_MAX = 1 + 3 * VARINT_BYTES_MAX,  /* Without key and value. */
-    STATE_KEPT_BYTES = 1 << 18,                  /* More is given back at the turn's end. */
+    SERIES_BYTES_MAX = 2 + 3 * VARINT_BYTES_MAX,     /* Without topic and name. */
+    TEXT_ENTRY_BYTES_MAX = 1 + 2 * VARINT_BYTES_MAX, /* Without the text. */
+    STATE_BYTES_MAX = 1 + 3 * VARINT_BYTES_MAX,      /* Without key and value. */
+    STATE_KEPT_BYTES = 1 << 18,                      /* More is given back at the turn's end. */
     STATE_KEY_BYTES_MAX = 65535
 };
 
@@ -121,6 +124,17 @@ static uint64_t bits_of(double value)
     return bits;
 }
 
+static uint8_t *put_raw(uint8_t *to, double value)
+{
+    if (text_is_value(value)) {
+        *to++ = VALUE_TEXT;
+        return put_varint(to, text_id(value));
+    }
+    *to++ = NUMBER_RAW;
+    memcpy(to, &value, sizeof value);
+    return to + sizeof value;
+}
+
 /* A decimal that does not give the same bits back is kept as the double itself. */
 static uint8_t *put_value(uint8_t *to, const struct number *n)
 {
@@ -131,9 +145,7 @@ static uint8_t *put_value(uint8_t *to, const struct number *n)
             return put_varint(to, zigzag(n->mantissa));
         }
     }
-    *to++ = NUMBER_RAW;
-    memcpy(to, &n->value, sizeof n->value);
-    return to + sizeof n->value;
+    return put_raw(to, n->value);
 }
 
 static uint64_t columns_of(const struct batch_value *values, unsigned count)
@@ -220,6 +232,20 @@ enum err batch_put_series(struct batch *b, uint32_t group, uint8_t column, struc
     return OK;
 }
 
+enum err batch_put_text(struct batch *b, uint32_t id, struct bytes text)
+{
+    CHECK(text.size <= TEXT_BYTES_MAX);
+    if (!has_room(b, TEXT_ENTRY_BYTES_MAX + text.size)) {
+        return E_LIMIT;
+    }
+    uint8_t *to = b->record + b->record_bytes;
+    *to++ = BATCH_TEXT;
+    to = put_varint(to, id);
+    to = put_text(to, text);
+    b->record_bytes = (uint32_t)(to - b->record);
+    return OK;
+}
+
 static enum err state_reserve(struct writer *w, size_t bytes)
 {
     if (w->limit - w->size >= bytes) {
@@ -291,6 +317,25 @@ static enum err take_columns(struct bytes *in, unsigned form, uint64_t *columns)
     return OK;
 }
 
+static enum err take_id(struct bytes *in, uint32_t *id)
+{
+    uint64_t raw;
+    TRY(bytes_take_varint(in, &raw));
+    if (raw > UINT32_MAX) {
+        return E_CORRUPT;
+    }
+    *id = (uint32_t)raw;
+    return OK;
+}
+
+static enum err take_text_value(struct bytes *in, double *value)
+{
+    uint32_t id;
+    TRY(take_id(in, &id));
+    *value = text_value(id);
+    return OK;
+}
+
 static enum err take_value(struct bytes *in, double *value)
 {
     uint8_t scale;
@@ -302,27 +347,16 @@ static enum err take_value(struct bytes *in, double *value)
         return OK;
     }
     if (scale > NUMBER_SCALE_MAX) {
-        return E_CORRUPT;
+        return scale == VALUE_TEXT ? take_text_value(in, value) : E_CORRUPT;
     }
     TRY(bytes_take_varint(in, &raw));
     *value = (double)unzigzag(raw) / number_power(scale);
     return OK;
 }
 
-static enum err take_group(struct bytes *in, uint32_t *group)
-{
-    uint64_t raw;
-    TRY(bytes_take_varint(in, &raw));
-    if (raw > UINT32_MAX) {
-        return E_CORRUPT;
-    }
-    *group = (uint32_t)raw;
-    return OK;
-}
-
 static enum err take_row(struct batch_reader *r, unsigned head, struct batch_entry *out)
 {
-    TRY(take_group(&r->in, &out->row.group));
+    TRY(take_id(&r->in, &out->row.group));
     TRY(take_columns(&r->in, head >> FORM_SHIFT & FORM_MASK, &out->row.columns));
     TRY(take_time(r, head >> UNIT_SHIFT & UNIT_MASK, &out->row.time_ns));
     out->row.count = (unsigned)__builtin_popcountll(out->row.columns);
@@ -354,11 +388,18 @@ static enum err take_text(struct bytes *in, struct bytes *out)
 
 static enum err take_series(struct bytes *in, struct batch_entry *out)
 {
-    TRY(take_group(in, &out->series.group));
+    TRY(take_id(in, &out->series.group));
     TRY(bytes_take_u8(in, &out->series.column));
     TRY(take_text(in, &out->series.topic));
     TRY(take_text(in, &out->series.name));
     return out->series.column < BATCH_COLUMNS_MAX ? OK : E_CORRUPT;
+}
+
+static enum err take_text_entry(struct bytes *in, struct batch_entry *out)
+{
+    TRY(take_id(in, &out->text.id));
+    TRY(take_text(in, &out->text.at));
+    return out->text.at.size <= TEXT_BYTES_MAX ? OK : E_CORRUPT;
 }
 
 static enum err take_entry(struct batch_reader *r, struct batch_entry *out)
@@ -377,6 +418,10 @@ static enum err take_entry(struct batch_reader *r, struct batch_entry *out)
     if (kind == BATCH_SERIES && rest == 0) {
         out->kind = BATCH_SERIES;
         return take_series(&r->in, out);
+    }
+    if (kind == BATCH_TEXT && rest == 0) {
+        out->kind = BATCH_TEXT;
+        return take_text_entry(&r->in, out);
     }
     return E_CORRUPT;
 }

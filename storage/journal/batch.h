@@ -62,13 +62,17 @@ MUST_USE enum err batch_put_receipt(struct batch *b, const struct receipt *recei
 MUST_USE enum err batch_put_series(struct batch *b, uint32_t group, uint8_t column,
                                    struct bytes topic, struct bytes name);
 
+/* Say that `text`, at most TEXT_BYTES_MAX bytes, has this id (base/text.h); the engine's own,
+ * before the first row that uses it. E_LIMIT as above. */
+MUST_USE enum err batch_put_text(struct batch *b, uint32_t id, struct bytes text);
+
 /* Put (or, with an empty value, delete) a piece of broker state: `space` says whose, `key`
  * is 1..65535 bytes. Of two puts to one key the higher `stamp` stays. E_NO_MEMORY. */
 MUST_USE enum err batch_put_state(struct batch *b, uint8_t space, uint64_t stamp, struct bytes key,
                                   struct bytes value);
 
 /* Reading entries back, from a batch or from the journal. */
-enum batch_kind { BATCH_ROW = 1, BATCH_RECEIPT = 2, BATCH_SERIES = 3 };
+enum batch_kind { BATCH_ROW = 1, BATCH_RECEIPT = 2, BATCH_SERIES = 3, BATCH_TEXT = 4 };
 
 struct batch_entry {
     enum batch_kind kind;
@@ -86,6 +90,10 @@ struct batch_entry {
         struct bytes topic; /* Borrowed from the record. */
         struct bytes name;
     } series;
+    struct { /* BATCH_TEXT: the journal's own; see texts.h. */
+        uint32_t id;
+        struct bytes at; /* Borrowed from the record. */
+    } text;
 };
 
 struct batch_reader {

@@ -14,7 +14,8 @@
 #include "storage/journal/record.h"
 #include "storage/kv.h"
 
-enum { FORMAT_VERSION = 1, META_BYTES = 24, TABLES = 4 };
+/* Version 2 may hold texts. */
+enum { FORMAT_OLDEST = 1, FORMAT_VERSION = 2, META_BYTES = 24, TABLES = 4 };
 
 struct journal_lmdb {
     struct journal journal;
@@ -174,24 +175,26 @@ static enum err put_meta(struct journal_lmdb *j, struct kv_txn *txn, uint64_t tr
     return kv_put(txn, j->meta, bytes_of("journal"), (struct bytes){raw, w.size}, KV_UPSERT);
 }
 
-/* Version and the position below which nothing is kept. */
-static enum err get_meta(struct journal_lmdb *j, struct kv_txn *txn, uint64_t *trimmed)
+/* Version (0: a new file's) and the position below which nothing is kept. */
+static enum err get_meta(struct journal_lmdb *j, struct kv_txn *txn, uint32_t *version,
+                         uint64_t *trimmed)
 {
     struct bytes raw;
-    uint32_t version, spare;
+    uint32_t spare;
     uint64_t position, checksum;
     enum err e = kv_get(txn, j->meta, bytes_of("journal"), &raw);
     if (e != OK) {
+        *version = 0;
         *trimmed = 1;
         return e == E_NOT_FOUND ? OK : e;
     }
     struct bytes in = raw;
-    if (raw.size != META_BYTES || bytes_take_le32(&in, &version) != OK ||
+    if (raw.size != META_BYTES || bytes_take_le32(&in, version) != OK ||
         bytes_take_le32(&in, &spare) != OK || bytes_take_le64(&in, &position) != OK ||
         bytes_take_le64(&in, &checksum) != OK) {
         return E_CORRUPT;
     }
-    if (version != FORMAT_VERSION) {
+    if (*version < FORMAT_OLDEST || *version > FORMAT_VERSION) {
         return E_VERSION;
     }
     *trimmed = position;
@@ -261,8 +264,9 @@ static enum err measure(struct journal_lmdb *j, struct kv_txn *txn)
 {
     struct kv_cursor *cursor;
     struct bytes key, value;
+    uint32_t version;
     uint64_t trimmed, last = 0, live = 0;
-    TRY(get_meta(j, txn, &trimmed));
+    TRY(get_meta(j, txn, &version, &trimmed));
     TRY(kv_cursor_open(txn, j->records, &cursor));
     enum err e = kv_cursor_seek(cursor, (struct bytes){NULL, 0}, &key, &value);
     while (e == OK && (e = get_position(key, &last)) == OK) {
@@ -279,23 +283,22 @@ static enum err measure(struct journal_lmdb *j, struct kv_txn *txn)
     return OK;
 }
 
-/* A new file says at once which format it has. */
-static enum err write_first_meta(struct journal_lmdb *j)
+/* A file says which format it has before anything of that format is in it. */
+static enum err settle_version(struct journal_lmdb *j)
 {
     struct kv_txn *txn;
-    struct bytes raw;
+    uint32_t version;
+    uint64_t trimmed;
     TRY(kv_write_begin(j->kv, &txn));
-    enum err e = kv_get(txn, j->meta, bytes_of("journal"), &raw);
-    if (e == OK) {
-        kv_abort(txn);
-        return OK;
+    enum err e = get_meta(j, txn, &version, &trimmed);
+    if (e == OK && version != FORMAT_VERSION) {
+        e = put_meta(j, txn, trimmed);
+        if (e == OK) {
+            return kv_commit(txn);
+        }
     }
-    e = e == E_NOT_FOUND ? put_meta(j, txn, 1) : e;
-    if (e != OK) {
-        kv_abort(txn);
-        return e;
-    }
-    return kv_commit(txn);
+    kv_abort(txn);
+    return e;
 }
 
 static enum err open_file(struct journal_lmdb *j)
@@ -307,7 +310,7 @@ static enum err open_file(struct journal_lmdb *j)
     TRY(kv_table_open(j->kv, "records", &j->records));
     TRY(kv_table_open(j->kv, "meta", &j->meta));
     TRY(journal_state_open(&j->state, j->kv));
-    TRY(write_first_meta(j));
+    TRY(settle_version(j));
     TRY(kv_read_begin(j->kv, &txn));
     enum err e = measure(j, txn);
     kv_abort(txn);

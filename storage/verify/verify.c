@@ -113,6 +113,12 @@ bool verify_is_sealed(struct bytes key, struct bytes value)
     return is_sum(value, hash_bytes(key), true);
 }
 
+bool verify_has_text(const struct verify *v, double value)
+{
+    struct bytes text;
+    return !text_is_value(value) || texts_get(v->texts, text_id(value), &text);
+}
+
 bool verify_is_summed(struct bytes value)
 {
     return is_sum(value, 0, false);
@@ -156,11 +162,14 @@ static enum err verify_all(struct verify *v)
 {
     static const struct catalogue_limits limits = {SERIES_MAX};
     TRY(catalogue_create(&limits, &v->catalogue));
-    enum err e = verify_catalogue(v);
+    enum err e = texts_create(UINT32_MAX, &v->texts);
+    e = e == OK ? verify_catalogue(v) : e;
     e = e == OK ? verify_journal(v) : e;
     e = e == OK ? verify_parts(v) : e;
     v->totals->series = catalogue_series_count(v->catalogue);
+    v->totals->texts = v->texts != NULL ? texts_end(v->texts) : 0;
     catalogue_destroy(v->catalogue);
+    texts_destroy(v->texts);
     return e;
 }
 

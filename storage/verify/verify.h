@@ -2,7 +2,8 @@
  * else says the same, and with what it decodes to; nothing is changed. For a store nobody has open.
  *
  * What is found: flipped bits in anything that is in use, files cut or mixed up, records out of
- * order, chunks in wrong places, statistics that do not fit their values, series without a name. */
+ * order, chunks in wrong places, statistics that do not fit their values, series without a name,
+ * values whose text is not there. */
 
 #ifndef STORAGE_VERIFY_VERIFY_H
 #define STORAGE_VERIFY_VERIFY_H
@@ -21,7 +22,7 @@ typedef void verify_report(void *context, const struct verify_fault *fault);
 
 struct verify_totals {
     uint64_t files, bytes;
-    uint64_t series, states, last_values;
+    uint64_t series, texts, states, last_values;
     uint64_t records, rows; /* In the journal. */
     uint64_t partitions, flushes, chunks;
     uint64_t points; /* In chunks. */

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "storage/catalogue/catalogue.h"
+#include "storage/catalogue/texts.h"
 #include "storage/kv.h"
 #include "storage/verify/verify.h"
 
@@ -17,6 +18,7 @@ struct verify {
     void *context;
     struct verify_totals *totals;
     struct catalogue *catalogue;
+    struct texts *texts;
     int64_t partition_s;    /* 0: unknown. */
     uint64_t last_position; /* Of the journal, ever. 0: unknown. */
     uint64_t pairs;         /* Of the table walked last. */
@@ -46,6 +48,9 @@ MUST_USE enum err verify_table(struct verify *v, struct kv *kv, const char *name
 /* Whether `value` ends with the XXH3 of all before it, seeded by that of `key` (or by none). */
 bool verify_is_sealed(struct bytes key, struct bytes value);
 bool verify_is_summed(struct bytes value);
+
+/* Whether the value is a number, or a text the dictionary has. */
+bool verify_has_text(const struct verify *v, double value);
 
 MUST_USE enum err verify_catalogue(struct verify *v);
 MUST_USE enum err verify_journal(struct verify *v);

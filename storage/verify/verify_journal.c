@@ -5,7 +5,13 @@
 #include "storage/journal/record.h"
 #include "storage/verify/verify_inside.h"
 
-enum { META_BYTES = 24, META_VERSION = 1, POSITION_BYTES = 8 };
+enum {
+    META_BYTES = 24,
+    CATALOGUE_VERSION = 1,
+    JOURNAL_VERSION = 2,
+    POSITION_BYTES = 8,
+    LAST_BYTES = 17 /* Column, time, value. */
+};
 
 static enum err on_series(struct verify *v, struct bytes key, struct bytes value)
 {
@@ -13,6 +19,26 @@ static enum err on_series(struct verify *v, struct bytes key, struct bytes value
         verify_fault(v, "a series fails its checksum", "table series");
     }
     return OK;
+}
+
+static enum err on_texts(struct verify *v, struct bytes key, struct bytes value)
+{
+    if (!verify_is_sealed(key, value)) {
+        verify_fault(v, "texts fail their checksum", "table texts");
+    }
+    return OK;
+}
+
+static bool have_texts(const struct verify *v, struct bytes last)
+{
+    for (size_t at = 0; at + LAST_BYTES <= last.size; at += LAST_BYTES) {
+        double value;
+        memcpy(&value, last.at + at + LAST_BYTES - sizeof value, sizeof value);
+        if (!verify_has_text(v, value)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* Sealed, and of a series that is there. */
@@ -24,6 +50,8 @@ static enum err on_last(struct verify *v, struct bytes key, struct bytes value)
     } else if (bytes_take_u32(&key, &group) != OK || key.size != 0 ||
                catalogue_group(v->catalogue, group) == NULL) {
         verify_fault(v, "last values of a group without a name", "table last");
+    } else if (!have_texts(v, value)) {
+        verify_fault(v, "a last value of a text that is not there", "table last");
     } else {
         v->totals->last_values++;
     }
@@ -31,7 +59,7 @@ static enum err on_last(struct verify *v, struct bytes key, struct bytes value)
 }
 
 /* Version, nothing, a number, checksum: the shape both files say in what they are. */
-static bool read_meta(struct verify *v, struct bytes value, uint64_t *number)
+static bool read_meta(struct verify *v, struct bytes value, uint32_t newest, uint64_t *number)
 {
     struct bytes in = value;
     uint32_t version, spare;
@@ -41,7 +69,7 @@ static bool read_meta(struct verify *v, struct bytes value, uint64_t *number)
         verify_fault(v, "what the file says of itself fails its checksum", "table meta");
         return false;
     }
-    if (version != META_VERSION) {
+    if (version == 0 || version > newest) {
         v->newer = true;
         verify_fault(v, "a version this build does not know", "table meta");
         return false;
@@ -54,8 +82,26 @@ static enum err on_store_meta(struct verify *v, struct bytes key, struct bytes v
     uint64_t partition_s;
     if (!bytes_equal(key, bytes_of("store"))) {
         verify_fault(v, "an unknown entry", "table meta");
-    } else if (read_meta(v, value, &partition_s)) {
+    } else if (read_meta(v, value, CATALOGUE_VERSION, &partition_s)) {
         v->partition_s = partition_s <= INT32_MAX ? (int64_t)partition_s : 0;
+    }
+    return OK;
+}
+
+/* A store of before there were texts has no such table. */
+static enum err look_into_texts(struct verify *v, struct kv *kv)
+{
+    struct kv_table table;
+    enum err e = kv_table_open(kv, "texts", &table);
+    if (e != OK) {
+        return e == E_NOT_FOUND ? OK : e;
+    }
+    const uint64_t before = v->totals->faults;
+    TRY(verify_table(v, kv, "texts", on_texts));
+    TRY(texts_load(v->texts, kv));
+    const uint64_t packs = ((uint64_t)texts_end(v->texts) + TEXTS_PACK - 1) / TEXTS_PACK;
+    if (before == v->totals->faults && packs != v->pairs) {
+        verify_fault(v, "texts are missing or do not decode", "table texts");
     }
     return OK;
 }
@@ -75,6 +121,7 @@ static enum err look_into_catalogue(struct verify *v, struct kv *kv)
     if (before == v->totals->faults && catalogue_series_count(v->catalogue) != v->pairs) {
         verify_fault(v, "two series claim one place, or one path", "table series");
     }
+    TRY(look_into_texts(v, kv));
     return verify_table(v, kv, "last", on_last);
 }
 
@@ -96,13 +143,22 @@ static enum err on_journal_meta(struct verify *v, struct bytes key, struct bytes
     uint64_t trimmed;
     if (!bytes_equal(key, bytes_of("journal"))) {
         verify_fault(v, "an unknown entry", "table meta");
-    } else if (read_meta(v, value, &trimmed)) {
+    } else if (read_meta(v, value, JOURNAL_VERSION, &trimmed)) {
         if (trimmed == 0) {
             verify_fault(v, "trimmed to an impossible position", "table meta");
         }
         v->last_position = trimmed > 0 ? trimmed - 1 : 0;
     }
     return OK;
+}
+
+static bool has_texts(const struct verify *v, const struct batch_entry *row)
+{
+    unsigned i = 0;
+    while (i < row->row.count && verify_has_text(v, row->row.values[i])) {
+        i++;
+    }
+    return i == row->row.count;
 }
 
 /* The first reason why an entry makes no sense, or NULL. */
@@ -116,12 +172,16 @@ static const char *judge_entry(struct verify *v, const struct batch_entry *entry
         group = catalogue_group(v->catalogue, entry->row.group);
         top = 64 - (unsigned)__builtin_clzll(entry->row.columns);
         v->totals->rows++;
-        return group != NULL && top <= atomic_load(&group->columns)
-                   ? NULL
-                   : "a row of a series without a name";
+        return group == NULL || top > atomic_load(&group->columns)
+                   ? "a row of a series without a name"
+               : !has_texts(v, entry) ? "a row of a text that is not there"
+                                      : NULL;
     case BATCH_SERIES:
         *e = catalogue_define(v->catalogue, ref, entry->series.topic, entry->series.name);
         return *e == E_CORRUPT ? "two series claim one place, or one path" : NULL;
+    case BATCH_TEXT:
+        *e = texts_define(v->texts, entry->text.id, entry->text.at);
+        return *e == E_CORRUPT ? "a text that is none, or two of one number" : NULL;
     case BATCH_RECEIPT:
         return NULL;
     }

@@ -82,6 +82,11 @@ static const char *judge_column(struct part_check *p, unsigned index)
         return "a column does not decode";
     }
     p->verify->totals->points += points;
+    for (uint32_t i = 0; i < points; i++) {
+        if (!verify_has_text(p->verify, p->values[i])) {
+            return "a value of a text that is not there";
+        }
+    }
     struct chunk_stats found = count_values(p, points, &magnitude);
     if (said->count != found.count || said->nan_count != found.nan_count ||
         said->first_ns != found.first_ns || said->last_ns != found.last_ns) {

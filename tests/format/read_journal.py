@@ -10,7 +10,8 @@ from xxh3 import xxh3
 ENVELOPE = struct.Struct("<2sBBIQQqQ")
 RECORD_MAX = 65520
 TIME_END = 7258118400 * 10**9  # 2200-01-01
-ROW, RECEIPT, SERIES = 1, 2, 3
+ROW, RECEIPT, SERIES, TEXT = 1, 2, 3, 4
+TEXT_MAX, TEXT_BITS_HIGH = 1024, 0xFFFC0000
 RETAINED_SPACE, RECEIPTS_SPACE = 1, 255
 RECEIPTS_MAX = 65536
 NEVER = 2**63 - 1
@@ -19,6 +20,7 @@ Record = namedtuple("Record", "position producer counter arrival entries")
 Row = namedtuple("Row", "group time values")  # values: {column: bits}
 Receipt = namedtuple("Receipt", "client content packet_id time")
 Series = namedtuple("Series", "group column topic name")
+Text = namedtuple("Text", "id text")
 Retained = namedtuple("Retained", "qos expires properties payload")
 
 
@@ -38,10 +40,14 @@ def read_entries(data):
     while cursor.at < cursor.end:
         head = cursor.u8()
         kind, unit, form = head & 7, UNITS[head >> 3 & 3], head >> 5 & 3
-        need(head < 0x80 and kind in (ROW, RECEIPT, SERIES), "entry", head)
+        need(head < 0x80 and kind in (ROW, RECEIPT, SERIES, TEXT), "entry", head)
         if kind == SERIES:
             need(head == SERIES, "series entry", head)
             yield read_series(cursor)
+            continue
+        if kind == TEXT:
+            need(head == TEXT, "text entry", head)
+            yield Text(cursor.varint(0, 2**32 - 1), text_of(cursor.take(cursor.varint(0, TEXT_MAX))))
             continue
         need(kind == ROW or form == 0, "receipt of form", form)
         start = read_receipt_start(cursor) if kind == RECEIPT else read_row_start(cursor, form)
@@ -52,6 +58,12 @@ def read_entries(data):
         else:
             group, columns = start
             yield Row(group, running, {column: read_value(cursor) for column in columns})
+
+
+def text_of(data):
+    text = data.decode()
+    need("\0" not in text, "text with a 0 byte")
+    return text
 
 
 def read_series(cursor):
@@ -81,6 +93,8 @@ def read_value(cursor):
     scale = cursor.u8()
     if scale == 255:
         return cursor.number("Q")
+    if scale == 254:
+        return TEXT_BITS_HIGH << 32 | cursor.varint(0, 2**32 - 1)
     need(scale <= 22, "scale", scale)
     return bits_of(float(cursor.zigzag()) / float(10**scale))
 
@@ -88,7 +102,7 @@ def read_value(cursor):
 def read_trimmed(value):
     """Position below which all is trimmed."""
     version, zero, trimmed, checksum = struct.unpack("<IIQQ", value)
-    need(version == 1 and zero == 0, "journal of version", version)
+    need(version in (1, 2) and zero == 0, "journal of version", version)
     need(xxh3(value[:16], 0) == checksum, "checksum of the journal's meta record")
     return trimmed
 

@@ -3,7 +3,7 @@ LMDB. Prints every point as series,time,value (nanoseconds), series in order, or
 
     read_store.py DIR [--bits]
 
---bits prints the 64 bits of each double in hexadecimal, so that payloads of NaN are seen.
+Texts stand in quotes. --bits prints the 64 bits of each number in hexadecimal, so that payloads of NaN are seen.
 """
 
 import re
@@ -14,12 +14,13 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import read_journal as journal
-from read_chunk import Chunk, double_of, is_nan
+from read_chunk import Chunk, Cursor, double_of, is_nan
 from read_lmdb import Broken, Environment, need
 from xxh3 import xxh3
 
 PART_NAME = re.compile(r"^(\d{8})(T\d{6})?-(\d+)\.act\.mdb$")
 PART_META = struct.Struct("<4sHHqqIIQQ")
+PACK_TEXTS = 64
 S, WEEK, MONDAY = 10**9, 604800, -259200  # 1969-12-29 in seconds
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -67,6 +68,9 @@ class Store:
             topic, name = value[4:4 + topic_size], value[4 + topic_size:-8]
             need(topics.setdefault(group, topic) == topic, "topics of group", group)
             self.add_path(group, column, topic.decode(), name.decode())
+        self.texts = {}
+        for key, value in environment.read("texts"):
+            self.read_texts(key, value)
         self.last = {}
         for key, value in environment.read("last"):
             self.read_last(key, value)
@@ -76,6 +80,24 @@ class Store:
         need(len(path.encode()) <= 1024 and path not in self.known, "path", path)
         self.known.add(path)
         self.paths[group, column] = path
+
+    def read_texts(self, key, value):
+        (pack,) = struct.unpack(">I", key)
+        need(xxh3(value[:-8], xxh3(key)) == int.from_bytes(value[-8:], "little"), "checksum of texts")
+        cursor, id = Cursor(value[:-8]), pack * PACK_TEXTS
+        while cursor.at < cursor.end:
+            size = cursor.varint(0, journal.TEXT_MAX + 1)
+            need(id < (pack + 1) * PACK_TEXTS, "texts of pack", pack)
+            if size:
+                self.texts[id] = journal.text_of(cursor.take(size - 1))
+            id += 1
+
+    def text(self, bits):
+        """The text a double stands for; None: it is a number."""
+        if bits >> 32 != journal.TEXT_BITS_HIGH:
+            return None
+        need(bits & 0xFFFFFFFF in self.texts, "text", bits & 0xFFFFFFFF, "is not there")
+        return self.texts[bits & 0xFFFFFFFF]
 
     def read_last(self, key, value):
         (group,) = struct.unpack(">I", key)
@@ -121,10 +143,14 @@ class Store:
                 need(known in (None, path), "series", path, "is", known)
                 if known is None:
                     self.add_path(entry.group, entry.column, entry.topic, entry.name)
+            elif isinstance(entry, journal.Text):
+                need(self.texts.setdefault(entry.id, entry.text) == entry.text, "two texts of number", entry.id)
             elif isinstance(entry, journal.Receipt):
                 self.receipts.append(entry)
             else:
                 need(all((entry.group, c) in self.paths for c in entry.values), "row of an unknown series")
+                for bits in entry.values.values():
+                    self.text(bits)
                 self.rows.append((record.position, entry))
 
     # Partitions.
@@ -152,6 +178,8 @@ class Store:
             need(chunk.times[0] == first and start <= first and chunk.times[-1] < end, path.name, "times of a chunk")
             need(ends.get((flush, group), -2**63) < first, path.name, "chunks of a flush overlap")
             need(all((group, c.id) in self.paths for c in chunk.columns), path.name, "chunk of an unknown series")
+            for bits in {bits for c in chunk.columns for bits in c.values}:
+                self.text(bits)
             ends[flush, group] = chunk.times[-1]
             chunks.append((group, chunk))
         return Part(start, end, flushes, applied, chunks)
@@ -181,8 +209,15 @@ class Store:
                         need(self.last.get((group, column.id), (-1,))[0] >= newest, "last value of group", group)
 
 
-def text_of(bits, as_bits):
-    value = double_of(bits)
+def quoted(text):
+    return '"' + text.replace('"', '""') + '"'
+
+
+def cell_of(store, bits, as_bits):
+    """A number as it stands, a text always in quotes."""
+    value, text = double_of(bits), store.text(bits)
+    if text is not None:
+        return quoted(text)
     if as_bits:
         return f"{bits:016x}"
     if is_nan(bits):
@@ -195,14 +230,15 @@ def main(directory, *options):
     if options not in ((), ("--bits",)):
         raise SystemExit(__doc__)
     try:
-        points = Store(directory).points()
+        store = Store(directory)
+        points = store.points()
     except (Broken, OSError, struct.error, ValueError) as problem:
         raise SystemExit(f"{directory}: {problem}") from problem
     print("series,time,value")
     for path in sorted(points, key=str.encode):
-        quoted = '"' + path.replace('"', '""') + '"' if any(c in path for c in ',"\n\r') else path
+        name = quoted(path) if any(c in path for c in ',"\n\r') else path
         for time in sorted(points[path]):
-            print(f"{quoted},{time},{text_of(points[path][time], bool(options))}")
+            print(f"{name},{time},{cell_of(store, points[path][time], bool(options))}")
 
 
 if __name__ == "__main__":

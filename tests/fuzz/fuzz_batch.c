@@ -36,6 +36,8 @@ static enum err put_again(const struct batch_entry *entry)
     case BATCH_SERIES:
         return batch_put_series(batch, entry->series.group, entry->series.column,
                                 entry->series.topic, entry->series.name);
+    case BATCH_TEXT:
+        return batch_put_text(batch, entry->text.id, entry->text.at);
     }
     UNREACHABLE();
 }
@@ -52,6 +54,8 @@ static void expect_same(const struct batch_entry *a, const struct batch_entry *b
         CHECK(a->receipt.content_hash == b->receipt.content_hash);
         CHECK(a->receipt.time_ns == b->receipt.time_ns);
         CHECK(a->receipt.packet_id == b->receipt.packet_id);
+    } else if (a->kind == BATCH_TEXT) {
+        CHECK(a->text.id == b->text.id && bytes_equal(a->text.at, b->text.at));
     } else {
         CHECK(a->series.group == b->series.group && a->series.column == b->series.column);
         CHECK(bytes_equal(a->series.topic, b->series.topic));

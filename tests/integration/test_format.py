@@ -268,6 +268,19 @@ def test_the_golden_journal_record_is_what_the_document_says():
     assert receipt == (0x1122334455667788, 0x99AABBCCDDEEFF00, 7, start + 1000)
     with pytest.raises(Broken):
         read_journal.read_record(6, data)
+    check_flips(data)
+
+
+def check_flips(data):
     for at in range(len(data)):
         with pytest.raises(Broken):
             read_journal.read_record(5, data[:at] + bytes([data[at] ^ 1]) + data[at + 1:])
+
+
+def test_the_golden_record_of_texts_is_what_the_document_says():
+    data = (GOLDEN / "journal_record_texts.bin").read_bytes()
+    *texts, series, row = read_journal.read_record(5, data).entries
+    assert texts == [(0, "OPEN"), (1, "Błąd 17"), (300, "")]
+    assert series == (3, 0, "krakow/gate/4", "state")
+    assert row == (3, 1479877011 * S, {0: 0xFFFC000000000001, 1: bits_of(4.0)})
+    check_flips(data)

@@ -65,6 +65,7 @@ static void run_loop(void *loop)
 static void build(void)
 {
     const struct engine_options engine = {.directory = w.directory,
+                                          .texts_max = 1000,
                                           .series_max = SERIES_MAX,
                                           .partition_s = 604800,
                                           .journal_bytes = 64 << 20,

@@ -38,6 +38,7 @@ static inline void store_make(struct store *s)
     directory_make(&s->dir);
     s->options = (struct engine_options){.directory = s->dir.path,
                                          .series_max = 100000,
+                                         .texts_max = 100000,
                                          .partition_s = 7 * 86400,
                                          .journal_bytes = 1 << 20,
                                          .journal_map = 64 << 20};

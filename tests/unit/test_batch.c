@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "base/timestamp.h"
 #include "tests/lib/rng.h"
 #include "tests/lib/test.h"
@@ -42,10 +43,12 @@ static struct number random_number(struct rng *rng)
 {
     uint64_t bits = rng_next(rng);
     double value;
-    switch (rng_below(rng, 4)) {
+    switch (rng_below(rng, 5)) {
     case 0:
         memcpy(&value, &bits, sizeof value);
         return raw(value);
+    case 4:
+        return raw(text_value((uint32_t)bits >> rng_below(rng, 32)));
     case 1:
         return raw(rng_below(rng, 2) == 0 ? -0.0 : (double)INFINITY);
     default:
@@ -164,6 +167,38 @@ static void receipts_and_series_ride_between_rows(void **state)
     batch_destroy(b);
 }
 
+static void texts_are_defined_once_and_named_in_two_bytes(void **state)
+{
+    (void)state;
+    static const uint8_t longest[TEXT_BYTES_MAX + 1] = {'x'};
+    struct batch *b = fresh();
+    const struct batch_value v = {0, raw(text_value(7))};
+    struct batch_reader reader;
+    struct batch_entry entry;
+    assert_ok(batch_put_text(b, 7, bytes_of("OPEN")));
+    assert_ok(batch_put_text(b, UINT32_MAX, (struct bytes){longest, TEXT_BYTES_MAX}));
+    assert_ok(batch_put_row(b, 9, 1234567890, &v, 1));
+    const uint32_t before = b->record_bytes;
+    assert_ok(batch_put_row(b, 9, 1234567890, &v, 1));
+    assert_int_equal(b->record_bytes - before, 5); /* Kind, group, time; and the text in two. */
+    batch_reader_init(&reader, entries_of(b));
+    assert_ok(batch_reader_next(&reader, &entry));
+    assert_int_equal(entry.kind, BATCH_TEXT);
+    assert_int_equal(entry.text.id, 7);
+    assert_true(bytes_equal(entry.text.at, bytes_of("OPEN")));
+    assert_ok(batch_reader_next(&reader, &entry));
+    assert_int_equal(entry.text.id, UINT32_MAX);
+    assert_int_equal(entry.text.at.size, TEXT_BYTES_MAX);
+    assert_ok(batch_reader_next(&reader, &entry));
+    assert_int_equal(entry.kind, BATCH_ROW);
+    assert_true(text_is_value(entry.row.values[0]) && text_id(entry.row.values[0]) == 7);
+    batch_destroy(b);
+
+    uint8_t too_long[TEXT_BYTES_MAX + 8] = {BATCH_TEXT, 7, 0x81, 0x08};
+    batch_reader_init(&reader, (struct bytes){too_long, sizeof too_long});
+    assert_int_equal(batch_reader_next(&reader, &entry), E_CORRUPT);
+}
+
 static void times_outside_the_store_are_refused(void **state)
 {
     (void)state;
@@ -231,6 +266,7 @@ int main(void)
         cmocka_unit_test(any_rows_come_back_bit_for_bit),
         cmocka_unit_test(a_point_of_a_plain_sensor_takes_ten_bytes),
         cmocka_unit_test(receipts_and_series_ride_between_rows),
+        cmocka_unit_test(texts_are_defined_once_and_named_in_two_bytes),
         cmocka_unit_test(times_outside_the_store_are_refused),
         cmocka_unit_test(state_puts_come_back_in_order),
         cmocka_unit_test(damaged_entries_are_corrupt_and_no_crash),

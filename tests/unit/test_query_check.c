@@ -1,5 +1,8 @@
 #include "broker/query/query_check.h"
 
+#include <math.h>
+
+#include "base/text.h"
 #include "base/timestamp.h"
 #include "tests/lib/test.h"
 
@@ -176,6 +179,19 @@ static void values_must_fit_rows_and_runs(void **state)
     refused_for("rows[0].values[0]");
 }
 
+static void a_nan_that_would_be_a_text_is_refused(void **state)
+{
+    (void)state;
+    make_write();
+    w.values[0] = (double)NAN;
+    assert_ok(query_check_write(&w.write, &fault));
+    w.values[2] = text_value(0);
+    refused_for("rows[0].values[0]");
+    assert_int_equal(fault.position, 17);
+    w.values[2] = text_value(UINT32_MAX);
+    refused_for("rows[0].values[0]");
+}
+
 static void an_unknown_request_is_refused(void **state)
 {
     frame_request r = HEJNAL__V1__REQUEST__INIT;
@@ -192,6 +208,7 @@ int main(void)
         cmocka_unit_test(a_write_names_what_is_wrong_with_it),
         cmocka_unit_test(times_must_stay_between_1970_and_2200),
         cmocka_unit_test(values_must_fit_rows_and_runs),
+        cmocka_unit_test(a_nan_that_would_be_a_text_is_refused),
         cmocka_unit_test(an_unknown_request_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

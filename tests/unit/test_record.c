@@ -4,7 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "tests/lib/test.h"
+
+static const struct journal_record header = {
+    .position = 5, .producer = 2, .counter = 77, .arrival_ns = INT64_C(1479877012000000000)};
 
 static struct batch *example(void)
 {
@@ -22,15 +26,26 @@ static struct batch *example(void)
     return b;
 }
 
-static const struct journal_record header = {
-    .position = 5, .producer = 2, .counter = 77, .arrival_ns = INT64_C(1479877012000000000)};
+/* Texts and a row that has one of them. */
+static struct batch *example_of_texts(void)
+{
+    struct batch *b = NULL;
+    const int64_t t = INT64_C(1479877011) * 1000000000;
+    const struct batch_value values[2] = {{0, {text_value(1), 0, NUMBER_RAW}}, {1, {4, 4, 0}}};
+    assert_ok(batch_create(&b));
+    assert_ok(batch_put_text(b, 0, bytes_of("OPEN")));
+    assert_ok(batch_put_text(b, 1,
+                             bytes_of("B\xc5\x82\xc4\x85"
+                                      "d 17")));
+    assert_ok(batch_put_text(b, 300, bytes_of("")));
+    assert_ok(batch_put_series(b, 3, 0, bytes_of("krakow/gate/4"), bytes_of("state")));
+    assert_ok(batch_put_row(b, 3, t, values, 2));
+    return b;
+}
 
 /* HEJNAL_GOLDEN_WRITE=1 makes the file anew: only when docs/FORMAT.md changes with it. */
-static void a_record_is_what_the_golden_file_says(void **state)
+static void expect_golden(struct batch *b, const char *path)
 {
-    (void)state;
-    const char *path = TESTS_DIR "/golden/journal_record.bin";
-    struct batch *b = example();
     uint8_t golden[1024];
     record_seal(b->record, b->record_bytes, &header);
     if (getenv("HEJNAL_GOLDEN_WRITE") != NULL) {
@@ -46,6 +61,13 @@ static void a_record_is_what_the_golden_file_says(void **state)
     assert_int_equal(size, b->record_bytes);
     assert_memory_equal(golden, b->record, size);
     batch_destroy(b);
+}
+
+static void a_record_is_what_the_golden_file_says(void **state)
+{
+    (void)state;
+    expect_golden(example(), TESTS_DIR "/golden/journal_record.bin");
+    expect_golden(example_of_texts(), TESTS_DIR "/golden/journal_record_texts.bin");
 }
 
 static void the_header_comes_back(void **state)
