@@ -55,6 +55,7 @@ static enum err open_store(struct house *h, char *complaint)
         .partition_s = (uint32_t)(c->partition_days * SECONDS_A_DAY),
         .journal_bytes = (uint64_t)c->journal_mb << 20,
         .journal_map = (uint64_t)c->journal_max_mb << 20,
+        .head_bytes = (uint64_t)c->head_mb << 20,
     };
     const enum err e = engine_open(&options, &h->engine);
     if (e != OK) {

@@ -24,6 +24,7 @@ struct engine_options {
     uint32_t partition_s;   /* Length of a partition's period for a new store. */
     uint64_t journal_bytes; /* Live journal that asks for a checkpoint. */
     uint64_t journal_map;   /* Live journal at which writes are refused (E_NO_SPACE). */
+    uint64_t head_bytes;    /* Rows in memory that ask for one, too; 0: any number is fine. */
 };
 
 struct engine_stats {

@@ -10,11 +10,21 @@
 #include "base/check.h"
 #include "storage/engine_inside.h"
 
+enum { ROWS_WORTH_A_CHUNK = 16 };
+
+/* Chunks of a few rows take much space: with very many groups memory has to hold more. */
+static bool is_head_full(const struct engine *e)
+{
+    const struct head *h = engine_active_head(e)->head;
+    return e->options.head_bytes > 0 && head_bytes(h) >= e->options.head_bytes &&
+           head_rows(h) / ROWS_WORTH_A_CHUNK >= catalogue_group_count(e->catalogue);
+}
+
 bool engine_wants_checkpoint(const struct engine *e)
 {
     const struct engine_checkpoint *c = &e->checkpoint;
     uint64_t live = e->journal->calls->live_bytes(e->journal);
-    return !c->running && live > 0 && live >= e->options.journal_bytes;
+    return !c->running && live > 0 && (live >= e->options.journal_bytes || is_head_full(e));
 }
 
 /* The active head is frozen and a new one takes its place. */

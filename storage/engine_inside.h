@@ -103,7 +103,7 @@ void engine_head_drop(struct engine_head *h);
 MUST_USE enum err engine_view_publish(struct engine *e, struct engine_head *const *heads,
                                       unsigned head_count, struct part *const *parts,
                                       size_t part_count);
-struct engine_head *engine_active_head(struct engine *e);
+struct engine_head *engine_active_head(const struct engine *e);
 struct engine_head *engine_frozen_head(struct engine *e); /* NULL: none. */
 /* The part of the period that holds `time_ns`, borrowed from the view; NULL: none. */
 struct part *engine_view_part(const struct view *v, int64_t time_ns);

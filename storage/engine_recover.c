@@ -71,7 +71,7 @@ static enum err apply_row(struct engine *e, const struct batch_entry *row, uint6
         note_texts(e, row);
     }
     if (!is_replay || !is_in_part(e, row->row.time_ns, position)) {
-        TRY(head_append(engine_active_head(e)->head, row));
+        TRY(head_append(engine_active_head(e)->head, row, 0));
     }
     return last_put_row(e->last, row); /* Second: who has seen it finds the row, too. */
 }

@@ -86,7 +86,7 @@ enum err engine_view_publish(struct engine *e, struct engine_head *const *heads,
     return OK;
 }
 
-struct engine_head *engine_active_head(struct engine *e)
+struct engine_head *engine_active_head(const struct engine *e)
 {
     return e->view->heads[e->view->view.heads - 1];
 }

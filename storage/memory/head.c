@@ -4,26 +4,32 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "storage/memory/arena.h"
 #include "storage/memory/segments.h"
 
-/* Rows lie packed: time, columns, values. A time no row has says: go on in the next segment. */
-enum { ROW_FIXED_BYTES = 16, SEGMENT_BYTES_MAX = 1 << 16, FIRST_ROWS = 4 };
+/* Rows lie packed: time, then as they need it arrival and columns, then values. Most groups have
+ * rows of one shape, the columns of the group's first row: their segments leave the columns out.
+ * When another shape comes, the group goes on in mixed segments, whose rows name theirs. A time no
+ * row has says: go on in the next segment. A row with an arrival has its time turned round, which
+ * makes it negative. */
+enum { SEGMENT_BYTES_MAX = 1 << 16, ROWS_FIRST = 4, ROWS_STEP = 8, GROWTH = 8 };
 #define SEGMENT_END INT64_MIN
 
 /* Written once, before the rows in it (or behind it) are published. */
 struct head_segment {
     struct head_segment *next;
     uint32_t capacity;
-    uint32_t unused; /* Keeps `at` aligned. */
+    uint32_t mixed; /* 0 or 1; keeps `at` aligned. */
     uint8_t at[];
 };
 
 struct head_group {
     _Atomic uint64_t rows;       /* Published; all below is written before it grows. */
-    struct head_segment *first;  /* Fixed once there are rows. */
+    struct head_segment *first;  /* Fixed once there are rows, as are: */
+    uint64_t columns;            /* Of every row in segments that are not mixed. */
     struct head_segment *newest; /* The writer's. */
-    uint32_t used;               /* Of the newest; the writer's. */
+    uint32_t used, bytes;        /* Of the newest; of all before it. The writer's. */
     _Atomic int64_t first_ns, last_ns;
 };
 
@@ -53,19 +59,27 @@ void head_destroy(struct head *h)
     }
 }
 
-/* Segments double, so a group of few rows stays small and one of many is one run of memory. */
+/* Few rows take little memory, and of many an eighth at most is not yet used. */
 static uint32_t next_capacity(const struct head_group *g, uint32_t row_bytes)
 {
-    uint32_t capacity = g->newest == NULL ? FIRST_ROWS * row_bytes : 2 * g->newest->capacity;
-    if (capacity > SEGMENT_BYTES_MAX) {
-        capacity = SEGMENT_BYTES_MAX;
+    uint32_t rows = g->newest == NULL ? ROWS_FIRST : 2 * g->newest->capacity / row_bytes;
+    if (rows > ROWS_STEP) {
+        rows = ROWS_STEP;
     }
-    return capacity < row_bytes ? row_bytes : capacity;
+    if (rows < g->bytes / GROWTH / row_bytes) {
+        rows = g->bytes / GROWTH / row_bytes;
+    }
+    if (rows > SEGMENT_BYTES_MAX / row_bytes) {
+        rows = SEGMENT_BYTES_MAX / row_bytes;
+    }
+    return (rows == 0 ? 1 : rows) * row_bytes;
 }
 
-static enum err add_segment(struct head *h, struct head_group *g, uint32_t row_bytes)
+static enum err add_segment(struct head *h, struct head_group *g, uint32_t row_bytes, bool mixed)
 {
     const int64_t end = SEGMENT_END;
+    struct head_segment *old = g->newest;
+    g->bytes += old != NULL && g->bytes < GROWTH * SEGMENT_BYTES_MAX ? old->capacity : 0;
     uint32_t capacity = next_capacity(g, row_bytes);
     struct head_segment *s = arena_take(&h->arena, sizeof *s + capacity);
     if (s == NULL) {
@@ -74,12 +88,13 @@ static enum err add_segment(struct head *h, struct head_group *g, uint32_t row_b
     atomic_store_explicit(&h->arena_bytes, h->arena.bytes, memory_order_relaxed);
     s->next = NULL;
     s->capacity = capacity;
-    if (g->newest == NULL) {
+    s->mixed = mixed;
+    if (old == NULL) {
         g->first = s;
     } else {
-        g->newest->next = s;
-        if (g->newest->capacity - g->used >= sizeof end) {
-            memcpy(g->newest->at + g->used, &end, sizeof end);
+        old->next = s;
+        if (old->capacity - g->used >= sizeof end) {
+            memcpy(old->at + g->used, &end, sizeof end);
         }
     }
     g->newest = s;
@@ -97,26 +112,55 @@ static void widen_span(struct head_group *g, int64_t time_ns, bool is_first)
     }
 }
 
-static void put_row(struct head_group *g, const struct batch_entry *row)
+/* Rows of a group start with one shape, and go on mixed when another comes. */
+static bool is_mixed(struct head_group *g, uint64_t columns)
 {
-    uint8_t *at = g->newest->at + g->used;
-    memcpy(at, &row->row.time_ns, 8);
-    memcpy(at + 8, &row->row.columns, 8);
-    memcpy(at + ROW_FIXED_BYTES, row->row.values, 8 * (size_t)row->row.count);
+    if (g->newest == NULL) {
+        g->columns = columns;
+        return false;
+    }
+    return g->newest->mixed != 0 || columns != g->columns;
 }
 
-enum err head_append(struct head *h, const struct batch_entry *row)
+static void put_row(struct head_group *g, const struct batch_entry *row, int64_t arrival_s)
 {
-    uint32_t row_bytes = ROW_FIXED_BYTES + 8 * row->row.count;
+    uint8_t *at = g->newest->at + g->used;
+    const int64_t time = arrival_s == 0 ? row->row.time_ns : ~row->row.time_ns;
+    memcpy(at, &time, 8);
+    at += 8;
+    if (arrival_s != 0) {
+        memcpy(at, &arrival_s, 8);
+        at += 8;
+    }
+    if (g->newest->mixed != 0) {
+        memcpy(at, &row->row.columns, 8);
+        at += 8;
+    }
+    memcpy(at, row->row.values, 8 * (size_t)row->row.count);
+}
+
+static enum err append(struct head *h, struct head_group *g, const struct batch_entry *row,
+                       int64_t arrival_s)
+{
+    const bool mixed = is_mixed(g, row->row.columns);
+    const uint32_t row_bytes = 8 * (1U + (arrival_s != 0) + mixed + row->row.count);
+    if (g->newest == NULL || g->newest->mixed != mixed ||
+        g->newest->capacity - g->used < row_bytes) {
+        TRY(add_segment(h, g, row_bytes, mixed));
+    }
+    put_row(g, row, arrival_s);
+    g->used += row_bytes;
+    return OK;
+}
+
+enum err head_append(struct head *h, const struct batch_entry *row, int64_t arrival_s)
+{
     void *slot;
+    CHECK(row->row.time_ns >= 0);
     TRY(segments_reserve(&h->groups, sizeof(struct head_group), row->row.group, &slot));
     struct head_group *g = slot;
-    if (g->newest == NULL || g->newest->capacity - g->used < row_bytes) {
-        TRY(add_segment(h, g, row_bytes));
-    }
+    TRY(append(h, g, row, arrival_s));
     uint64_t rows = atomic_load_explicit(&g->rows, memory_order_relaxed);
-    put_row(g, row);
-    g->used += row_bytes;
     widen_span(g, row->row.time_ns, rows == 0);
     atomic_store_explicit(&g->rows, rows + 1, memory_order_release);
 
@@ -167,14 +211,17 @@ void head_cursor_init(struct head_cursor *c, const struct head *h, uint32_t grou
 {
     uint64_t rows;
     const struct head_group *g = find_group(h, group, &rows);
-    const struct head_segment *s = rows == 0 ? NULL : g->first;
-    *c = (struct head_cursor){s, 0, s == NULL ? 0 : s->capacity, rows};
+    *c = (struct head_cursor){.left = rows};
+    if (rows > 0) {
+        c->segment = g->first;
+        c->columns = g->columns;
+    }
 }
 
 static bool is_at_end(const struct head_cursor *c)
 {
     int64_t time;
-    if (c->end - c->offset < sizeof time) {
+    if (c->segment->capacity - c->offset < sizeof time) {
         return true;
     }
     memcpy(&time, c->segment->at + c->offset, sizeof time);
@@ -189,13 +236,23 @@ bool head_cursor_next(struct head_cursor *c, struct head_row *out)
     if (is_at_end(c)) {
         c->segment = c->segment->next;
         c->offset = 0;
-        c->end = c->segment->capacity;
     }
     const uint8_t *at = c->segment->at + c->offset;
+    *out = (struct head_row){.columns = c->columns};
     memcpy(&out->time_ns, at, 8);
-    memcpy(&out->columns, at + 8, 8);
-    out->values = (const double *)(const void *)(at + ROW_FIXED_BYTES);
-    c->offset += ROW_FIXED_BYTES + 8 * (uint32_t)__builtin_popcountll(out->columns);
+    at += 8;
+    if (out->time_ns < 0) {
+        out->time_ns = ~out->time_ns;
+        memcpy(&out->arrival_s, at, 8);
+        at += 8;
+    }
+    if (c->segment->mixed != 0) {
+        memcpy(&out->columns, at, 8);
+        at += 8;
+    }
+    out->values = (const double *)(const void *)at;
+    at += 8 * (size_t)__builtin_popcountll(out->columns);
+    c->offset = (uint32_t)(at - c->segment->at);
     c->left--;
     return true;
 }

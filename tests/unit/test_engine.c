@@ -281,6 +281,34 @@ static void the_journal_limit_refuses_writes_until_a_checkpoint(void **state)
     assert_int_equal(rows_in_head(), 1);
 }
 
+static void a_full_head_asks_for_a_checkpoint_unless_chunks_were_tiny(void **state)
+{
+    (void)state;
+    store_close(&s);
+    s.options.head_bytes = 1 << 20;
+    s.options.journal_bytes = 64 << 20;
+    store_open(&s);
+    for (int series = 0; series < 5000; series++) {
+        char topic[32];
+        snprintf(topic, sizeof topic, "k/%d", series);
+        put(topic, "", T0, 1);
+        if (series % 1000 == 999) {
+            assert_ok(store_write(&s));
+        }
+    }
+    assert_false(engine_wants_checkpoint(s.engine));
+    for (int64_t i = 0; !engine_wants_checkpoint(s.engine); i++) {
+        assert_in_range(i, 0, 20 * 5000 / 1000);
+        for (int64_t n = 0; n < 1000; n++) {
+            put("k/0", "", T0 + i * 1000 + n, 1);
+        }
+        assert_ok(store_write(&s));
+    }
+    assert_true(rows_in_head() >= 16 * 5000);
+    assert_ok(store_checkpoint(&s));
+    assert_false(engine_wants_checkpoint(s.engine));
+}
+
 struct race {
     struct series_ref ref;
     atomic_bool done;
@@ -502,6 +530,7 @@ int main(void)
         TEST(a_second_process_is_turned_away),
         TEST(a_journal_older_than_the_partitions_is_refused),
         TEST(the_journal_limit_refuses_writes_until_a_checkpoint),
+        TEST(a_full_head_asks_for_a_checkpoint_unless_chunks_were_tiny),
         TEST(readers_and_a_checkpoint_run_beside_writing),
         TEST(a_full_disk_refuses_and_recovers),
         TEST(nothing_acknowledged_is_lost_when_killed),

@@ -152,7 +152,7 @@ static void put_row(struct engine *e, uint32_t group, int64_t time_ns, uint64_t 
             model_put(&e->model[group][column], time_ns, values[column]);
         }
     }
-    assert_ok(head_append(e->view.head[e->view.heads - 1], &row));
+    assert_ok(head_append(e->view.head[e->view.heads - 1], &row, 0));
 }
 
 static double any_value(struct rng *rng)
