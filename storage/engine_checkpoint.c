@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/log.h"
 #include "storage/engine_inside.h"
 
 enum { ROWS_WORTH_A_CHUNK = 16 };
@@ -46,6 +47,16 @@ static enum err confirm_journal(struct engine *e)
     return result;
 }
 
+/* A journal that stays as large as it was is no harm, and what was durable is. */
+static void compact_journal(struct engine *e)
+{
+    enum err result = e->journal->calls->compact(e->journal);
+    if (result != OK) {
+        log_line(LOG_WARN, "storage", "journal.mdb keeps its size error=%s", err_name(result));
+        e->is_broken |= result != E_NO_SPACE;
+    }
+}
+
 enum err engine_checkpoint_begin(struct engine *e)
 {
     struct engine_checkpoint *c = &e->checkpoint;
@@ -58,6 +69,7 @@ enum err engine_checkpoint_begin(struct engine *e)
     TRY(confirm_journal(e));
     if (engine_frozen_head(e) == NULL) {
         if (e->journal->calls->live_bytes(e->journal) == 0) {
+            compact_journal(e);
             return E_END;
         }
         TRY(freeze(e));
@@ -222,6 +234,9 @@ enum err engine_checkpoint_end(struct engine *e, enum err run)
         return result;
     }
     result = trim_journal(e);
+    if (result == OK) {
+        compact_journal(e);
+    }
     engine_count(result == OK ? &e->counters.checkpoints : &e->counters.checkpoint_failures, 1);
     engine_retain(e, atomic_load(&e->horizon_ns)); /* For what was opened meanwhile. */
     return result;

@@ -13,7 +13,13 @@
 
 /* A page allocated and freed by one transaction is never written, so a sound file may end a few
  * pages before the last page it counts. A cut off one misses more. */
-enum { KEY_BYTES_MAX = 511, READERS_MAX = 256, MISSING_PAGES_MAX = 64, CONFIRM_BYTES_MAX = 64 };
+enum {
+    KEY_BYTES_MAX = 511,
+    READERS_MAX = 256,
+    FIRST_PAGES = 2, /* Which of the commits counts. */
+    MISSING_PAGES_MAX = 64,
+    CONFIRM_BYTES_MAX = 64
+};
 
 struct kv {
     MDB_env *env;
@@ -79,7 +85,7 @@ static struct bytes bytes_of_val(MDB_val v)
 }
 
 /* A new file is only there after a power cut when its directory says so. */
-static enum err sync_parent(const char *path)
+enum err kv_sync_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
     size_t length = slash == NULL ? 0 : (size_t)(slash - path);
@@ -185,7 +191,7 @@ static enum err make_file(const char *path, const struct kv_options *options)
     }
     free(fresh);
     if (e == OK) {
-        e = sync_parent(path);
+        e = kv_sync_name(path);
         if (e != OK) {
             (void)unlink(path); /* Whoever finds it would take its name for certain. */
         }
@@ -220,6 +226,137 @@ uint64_t kv_file_bytes(const struct kv *kv)
         return 0;
     }
     return (uint64_t)file.st_blocks * 512;
+}
+
+/* Every named table; stops at the first `visit` that fails. */
+static enum err each_table(MDB_txn *txn,
+                           enum err (*visit)(void *context, MDB_txn *txn, const char *name),
+                           void *context)
+{
+    MDB_dbi names;
+    MDB_cursor *cursor;
+    MDB_val key, value;
+    TRY(translate(mdb_dbi_open(txn, NULL, 0, &names)));
+    TRY(translate(mdb_cursor_open(txn, names, &cursor)));
+    enum err e = translate(mdb_cursor_get(cursor, &key, &value, MDB_FIRST));
+    while (e == OK) {
+        char *name = strndup(key.mv_data, key.mv_size);
+        e = name == NULL ? E_NO_MEMORY : visit(context, txn, name);
+        free(name);
+        e = e != OK ? e : translate(mdb_cursor_get(cursor, &key, &value, MDB_NEXT));
+    }
+    mdb_cursor_close(cursor);
+    return e == E_NOT_FOUND ? OK : e;
+}
+
+static enum err add_pages(void *context, MDB_txn *txn, const char *name)
+{
+    MDB_dbi table;
+    MDB_stat pages;
+    TRY(translate(mdb_dbi_open(txn, name, 0, &table)));
+    TRY(translate(mdb_stat(txn, table, &pages)));
+    *(uint64_t *)context += pages.ms_branch_pages + pages.ms_leaf_pages + pages.ms_overflow_pages;
+    return OK;
+}
+
+enum err kv_used_bytes(struct kv *kv, uint64_t *out)
+{
+    uint64_t pages = FIRST_PAGES;
+    MDB_txn *txn;
+    MDB_stat main;
+    TRY(translate(mdb_env_stat(kv->env, &main)));
+    TRY(translate(mdb_txn_begin(kv->env, NULL, MDB_RDONLY, &txn)));
+    enum err e = each_table(txn, add_pages, &pages);
+    mdb_txn_abort(txn);
+    TRY(e);
+    *out = (pages + main.ms_leaf_pages) * main.ms_psize;
+    return OK;
+}
+
+static enum err copy_pairs(MDB_cursor *cursor, MDB_txn *to, MDB_dbi table)
+{
+    MDB_val key, value;
+    enum err e = translate(mdb_cursor_get(cursor, &key, &value, MDB_FIRST));
+    while (e == OK) {
+        TRY(translate(mdb_put(to, table, &key, &value, MDB_APPEND)));
+        e = translate(mdb_cursor_get(cursor, &key, &value, MDB_NEXT));
+    }
+    return e == E_NOT_FOUND ? OK : e;
+}
+
+static enum err copy_table(void *context, MDB_txn *from, const char *name)
+{
+    MDB_txn *to = context;
+    MDB_dbi source, target;
+    MDB_cursor *cursor;
+    TRY(translate(mdb_dbi_open(from, name, 0, &source)));
+    TRY(translate(mdb_dbi_open(to, name, MDB_CREATE, &target)));
+    TRY(translate(mdb_cursor_open(from, source, &cursor)));
+    enum err e = copy_pairs(cursor, to, target);
+    mdb_cursor_close(cursor);
+    return e;
+}
+
+static enum err copy_tables(struct kv *from, struct kv *to)
+{
+    MDB_txn *reading, *writing;
+    TRY(translate(mdb_txn_begin(from->env, NULL, MDB_RDONLY, &reading)));
+    enum err e = translate(mdb_txn_begin(to->env, NULL, 0, &writing));
+    if (e == OK) {
+        e = each_table(reading, copy_table, writing);
+        if (e == OK) {
+            e = translate(mdb_txn_commit(writing));
+        } else {
+            mdb_txn_abort(writing);
+        }
+    }
+    mdb_txn_abort(reading);
+    return e;
+}
+
+/* All that `kv` holds at `fresh`, on the disk. */
+static enum err write_copy(struct kv *kv, const char *fresh, const struct kv_options *options)
+{
+    struct kv *copy;
+    if (unlink(fresh) != 0 && errno != ENOENT) {
+        return E_IO;
+    }
+    enum err e = open_kv(fresh, options, MDB_NOLOCK, &copy);
+    if (e == OK) {
+        e = copy_tables(kv, copy);
+        kv_close(copy);
+    }
+    if (e != OK) {
+        (void)unlink(fresh);
+    }
+    return e;
+}
+
+/* `*kv` is closed first: who holds an environment holds its file's lock. */
+static enum err take_place(struct kv **kv, const char *fresh, const char *path,
+                           const struct kv_options *options)
+{
+    kv_close(*kv);
+    *kv = NULL;
+    if (rename(fresh, path) != 0) {
+        enum err e = translate(errno);
+        (void)unlink(fresh);
+        return open_kv(path, options, 0, kv) == OK ? e : E_IO;
+    }
+    TRY(kv_sync_name(path));
+    return open_kv(path, options, 0, kv);
+}
+
+enum err kv_compact(struct kv **kv, const char *path, const struct kv_options *options)
+{
+    char *fresh;
+    if (asprintf(&fresh, "%s.new", path) < 0) {
+        return E_NO_MEMORY;
+    }
+    enum err e = write_copy(*kv, fresh, options);
+    e = e == OK ? take_place(kv, fresh, path, options) : e;
+    free(fresh);
+    return e;
 }
 
 /* The handle outlives a transaction only when that commits. */

@@ -37,6 +37,19 @@ void kv_close(struct kv *kv); /* NULL is fine. No transaction may be open. */
 /* Bytes the file takes on disk. */
 uint64_t kv_file_bytes(const struct kv *kv);
 
+/* Bytes of the pages that hold something; the rest of the file waits to be used again. */
+MUST_USE enum err kv_used_bytes(struct kv *kv, uint64_t *out);
+
+/* Put a file without unused pages in the place of `*kv`, which was opened with this path and these
+ * options, and open it. No transaction may be open; tables must be opened anew. All it holds is
+ * written in one transaction, so keep it to some megabytes. A crash at any moment leaves the old
+ * file or the new one. On failure nothing has changed, or `*kv` is NULL: then the name must be made
+ * sure by kv_sync_name() before the file is opened and written again. */
+MUST_USE enum err kv_compact(struct kv **kv, const char *path, const struct kv_options *options);
+
+/* OK: the directory of `path` says on the disk which file that is. */
+MUST_USE enum err kv_sync_name(const char *path);
+
 /* Open a table, making it when the environment is writable. E_NOT_FOUND: read-only and absent. */
 MUST_USE enum err kv_table_open(struct kv *kv, const char *name, struct kv_table *out);
 

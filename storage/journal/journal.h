@@ -40,6 +40,10 @@ struct journal_calls {
     enum err (*confirm)(struct journal *j);
     /* Records below `position` will not be read again; part of the next sync(). */
     enum err (*trim)(struct journal *j, uint64_t position);
+    /* After a trim: give back the memory and, when little lives in much space, the disk that it
+     * freed. What is durable stays so at every moment. Nothing appended may wait for sync(). After
+     * an error reopen(). */
+    enum err (*compact)(struct journal *j);
     /* All state of one space; stops at the first `visit` that fails. */
     enum err (*each_state)(struct journal *j, uint8_t space,
                            enum err (*visit)(void *context, const struct batch_state *state),

@@ -14,8 +14,18 @@
 #include "storage/journal/record.h"
 #include "storage/kv.h"
 
-/* Version 2 may hold texts. */
-enum { FORMAT_OLDEST = 1, FORMAT_VERSION = 2, META_BYTES = 24, TABLES = 4 };
+/* Version 2 may hold texts.
+ * COPY: while no more than that lives in the file, a file without gaps is written when it has grown
+ * beyond twice that and a bit. More only comes when there is much to do, and then the space is used
+ * again at once. */
+enum {
+    FORMAT_OLDEST = 1,
+    FORMAT_VERSION = 2,
+    META_BYTES = 24,
+    TABLES = 4,
+    COPY_BYTES_MAX = 4 << 20,
+    COPY_BYTES_SPARE = 32 << 10
+};
 
 struct journal_lmdb {
     struct journal journal;
@@ -31,6 +41,7 @@ struct journal_lmdb {
     uint64_t live_bytes;    /* Durable and not trimmed. */
     uint64_t added, gone;   /* By `writing`. */
     bool is_confirmed;      /* There was a commit since opening. */
+    bool is_unnamed;        /* Which file has the name is not certain. */
 };
 
 static struct journal_lmdb *lmdb_of(struct journal *j)
@@ -301,12 +312,10 @@ static enum err settle_version(struct journal_lmdb *j)
     return e;
 }
 
-static enum err open_file(struct journal_lmdb *j)
+static enum err open_tables(struct journal_lmdb *j)
 {
-    const struct kv_options options = {.map_bytes = j->map_bytes, .tables = TABLES};
     struct kv_txn *txn;
     j->is_confirmed = false;
-    TRY(kv_open(j->path, &options, &j->kv));
     TRY(kv_table_open(j->kv, "records", &j->records));
     TRY(kv_table_open(j->kv, "meta", &j->meta));
     TRY(journal_state_open(&j->state, j->kv));
@@ -315,6 +324,17 @@ static enum err open_file(struct journal_lmdb *j)
     enum err e = measure(j, txn);
     kv_abort(txn);
     return e;
+}
+
+static enum err open_file(struct journal_lmdb *j)
+{
+    const struct kv_options options = {.map_bytes = j->map_bytes, .tables = TABLES};
+    if (j->is_unnamed) {
+        TRY(kv_sync_name(j->path));
+        j->is_unnamed = false;
+    }
+    TRY(kv_open(j->path, &options, &j->kv));
+    return open_tables(j);
 }
 
 static void close_file(struct journal_lmdb *j)
@@ -334,6 +354,34 @@ static enum err lmdb_reopen(struct journal *journal)
         close_file(j);
     }
     return e;
+}
+
+static enum err make_small(struct journal_lmdb *j)
+{
+    const struct kv_options options = {.map_bytes = j->map_bytes, .tables = TABLES};
+    enum err e = kv_compact(&j->kv, j->path, &options);
+    j->is_unnamed = j->kv == NULL;
+    /* Its tables have other numbers, also when nothing else has changed. */
+    enum err opened = j->kv == NULL ? e : open_tables(j);
+    return e != OK ? e : opened;
+}
+
+/* Trimming mapped every page that went. Only opening the file anew lets go of them. */
+static enum err lmdb_compact(struct journal *journal)
+{
+    struct journal_lmdb *j = lmdb_of(journal);
+    uint64_t used;
+    CHECK(j->writing == NULL);
+    end_reading(j);
+    if (j->kv == NULL) {
+        return E_IO;
+    }
+    TRY(kv_used_bytes(j->kv, &used));
+    const uint64_t file = kv_file_bytes(j->kv);
+    if (used <= COPY_BYTES_MAX && file > 2 * used + COPY_BYTES_SPARE) {
+        return make_small(j);
+    }
+    return file > COPY_BYTES_MAX ? lmdb_reopen(journal) : OK;
 }
 
 static uint64_t lmdb_live_bytes(const struct journal *journal)
@@ -357,6 +405,7 @@ static const struct journal_calls calls = {
     .read = lmdb_read,
     .confirm = lmdb_confirm,
     .trim = lmdb_trim,
+    .compact = lmdb_compact,
     .each_state = lmdb_each_state,
     .reopen = lmdb_reopen,
     .live_bytes = lmdb_live_bytes,

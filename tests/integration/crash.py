@@ -23,8 +23,9 @@ def connect_packet(client_id, clean):
 
 def publish_packet(topic, packet_id, payload, dup=False):
     body = struct.pack(">H", len(topic)) + topic + struct.pack(">H", packet_id) + payload
-    assert len(body) < 128
-    return bytes([0x3A if dup else 0x32, len(body)]) + body
+    assert len(body) < 128 * 128
+    size = [len(body)] if len(body) < 128 else [len(body) % 128 + 128, len(body) // 128]
+    return bytes([0x3A if dup else 0x32, *size]) + body
 
 
 class Raw:

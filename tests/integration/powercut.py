@@ -46,6 +46,7 @@ class Disk:
     """What was written to the files of one directory, and which of it is certain."""
 
     def __init__(self, log):
+        self.log = log
         self.writes, self.names = {}, []  # Not certain: by inode; in order.
         for at, (kind, _, file, offset, new, _, size, upto), name, old in read_log(log):
             if kind == WRITE:
@@ -65,19 +66,21 @@ class Disk:
 
     def cut(self, root, rng, undo_all):
         """Change the files below `root` to what a power cut may leave. Returns sectors gone."""
-        inodes = {p.stat().st_ino: p for p in root.rglob("*") if p.is_file()}
-        gone = sum(self.cut_file(inodes[file], writes, rng, undo_all)
-                   for file, writes in self.writes.items() if file in inodes)
         kept = 0 if undo_all else rng.randint(0, len(self.names))
-        for _, kind, name in reversed(self.names[kept:]):  # File systems keep these in order.
+        for at, kind, name in reversed(self.names[kept:]):  # File systems keep these in order.
             if kind == RENAME:
                 source, target = name.split("\0")
                 if os.path.exists(target):
                     os.rename(target, source)
+                if os.path.exists(f"{self.log}.{at}"):
+                    os.rename(f"{self.log}.{at}", target)
             elif os.path.isdir(name):
                 shutil.rmtree(name)
             elif os.path.exists(name):
                 os.unlink(name)
+        inodes = {p.stat().st_ino: p for p in root.rglob("*") if p.is_file()}
+        gone = sum(self.cut_file(inodes[file], writes, rng, undo_all)
+                   for file, writes in self.writes.items() if file in inodes)
         for lock in root.rglob("*-lock"):
             lock.unlink()
         return gone
@@ -154,7 +157,9 @@ class World:
         shutil.copytree(self.data, before)  # For the one who has to find out.
         shutil.copy(self.log, self.work / "log.before")
         self.sectors += Disk(self.log).cut(self.data, self.rng, undo_all or self.rng.random() < 0.3)
-        self.log.unlink()
+        for log in self.work.glob("log*"):
+            if log.name != "log.before":
+                log.unlink()
 
     def one_round(self):
         """Start, work, die; now and then die of kill -9 first, which loses nothing."""
@@ -203,22 +208,34 @@ def numbered(cuts, seed, quiet=True, options=("--loops", "1", "--partition-days"
     shutil.rmtree(world.work)
 
 
+def publish_acked(world, client, packets):
+    raw = Raw(world.server.mqtt_port, client)
+    for i, (topic, payload) in enumerate(packets):
+        raw.socket.sendall(publish_packet(topic, i + 1, payload))
+    acked = set()
+    while len(acked) < len(packets):
+        acked.update(raw.pubacks())
+
+
+def cut_packet(i):
+    return b"cut/x", b'{"ts":%d,"v":%d}' % (1_700_000_000_000 + i * 3_600_000, i)
+
+
+def bulk_packet(rng):
+    """Some of these, and the journal's file is worth making small again."""
+    return b"cut/bulk", b"[" + b",".join(b"%.17f" % rng.random() for _ in range(200)) + b"]"
+
+
 def killed_then_cut(every=1, calls_max=400):
     """Kill at the n-th call of a run that checkpoints, for n = 1, 2, 3 ... (each `every`-th), start again, checkpoint
-    again, then cut the power. What the killed process had written but not synced must not count as stored."""
+    again, write on, then cut the power. What the killed process had written but not synced must not count as stored."""
     n = died = 0
     lost = set()
     while died == n // every and n < calls_max:
         n += every
         world = World(n, ("--loops", "1", "--partition-days", "1"))
         world.start()
-        raw = Raw(world.server.mqtt_port, b"before")
-        numbers = range(1, 50)
-        for i in numbers:
-            raw.socket.sendall(publish_packet(b"cut/x", i, b'{"ts":%d,"v":%d}' % (1_700_000_000_000 + i * 3_600_000, i)))
-        acked = set()
-        while len(acked) < len(numbers):
-            acked.update(raw.pubacks())
+        publish_acked(world, b"before", [cut_packet(i) for i in range(50)] + [bulk_packet(world.rng) for _ in range(50)])
         world.server.kill()
         if world.start(n):
             if world.server.run("admin", "checkpoint", check=False).returncode != 0:
@@ -229,11 +246,13 @@ def killed_then_cut(every=1, calls_max=400):
             died += 1
         world.start()
         world.server.run("admin", "checkpoint")
+        assert (world.data / "journal.mdb").stat().st_size < 100_000
+        publish_acked(world, b"after", [cut_packet(i) for i in range(50, 60)])
         world.server.kill()
         world.lose_power(undo_all=True)
         world.start()
-        found = {int(v) for _, v in world.server.points("cut/#").get("cut/x", [])}
-        if not set(numbers) <= found:
+        found = {int(v) for _, v in world.server.points("cut/x").get("cut/x", [])}
+        if not set(range(60)) <= found or len(world.server.points("cut/bulk/0")["cut/bulk/0"]) != 50:
             lost.add(n)
         world.server.kill()
         shutil.rmtree(world.work)

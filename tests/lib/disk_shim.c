@@ -36,10 +36,10 @@ static int fails(int error)
     return -1;
 }
 
-static void log_name(enum powercut_kind kind, const char *path, size_t bytes)
+static uint64_t log_name(enum powercut_kind kind, const char *path, size_t bytes)
 {
     const struct powercut_record r = {.kind = kind, .path_bytes = (uint32_t)bytes};
-    (void)powercut_log(&r, path, NULL);
+    return powercut_log(&r, path, NULL);
 }
 
 static void remember(int fd, const char *path, int flags)
@@ -80,7 +80,7 @@ static int open_file(const char *path, int flags, mode_t mode)
     const bool makes = (flags & O_CREAT) != 0 && access(path, F_OK) != 0;
     if (makes) {
         powercut_count(false);
-        log_name(POWERCUT_MAKE, path, strlen(path));
+        (void)log_name(POWERCUT_MAKE, path, strlen(path));
     }
     int fd = (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
     if (fd >= 0) {
@@ -124,9 +124,22 @@ int mkdir(const char *path, mode_t mode)
     const bool makes = powercut_watches(path) && access(path, F_OK) != 0;
     if (makes) {
         powercut_count(false);
-        log_name(POWERCUT_MAKE, path, strlen(path));
+        (void)log_name(POWERCUT_MAKE, path, strlen(path));
     }
     return (int)syscall(SYS_mkdir, path, mode);
+}
+
+/* What loses its name to another stays beside the log, under the place of the record. */
+static void keep_replaced(const char *path, uint64_t position)
+{
+    char kept[PATH_MAX];
+    const char *log = getenv("POWERCUT_LOG");
+    if (log != NULL && access(path, F_OK) == 0) {
+        (void)snprintf(kept, sizeof kept, "%s.%llu", log, (unsigned long long)position);
+        if (link(path, kept) != 0) {
+            abort();
+        }
+    }
 }
 
 int rename(const char *old, const char *new)
@@ -137,7 +150,7 @@ int rename(const char *old, const char *new)
         memcpy(both, old, size);
         memcpy(both + size, new, strlen(new) + 1);
         powercut_count(false);
-        log_name(POWERCUT_RENAME, both, size + strlen(new));
+        keep_replaced(new, log_name(POWERCUT_RENAME, both, size + strlen(new)));
     }
     int result = (int)syscall(SYS_rename, old, new);
     if (powercut_watches(old)) {

@@ -19,7 +19,7 @@ enum powercut_kind {
     POWERCUT_SYNC = 2,   /* All of the file's records before `upto` are on the disk. */
     POWERCUT_DONE = 3,   /* The record at `upto` is: it was written through. */
     POWERCUT_MAKE = 4,   /* A name came: of a file or a directory. */
-    POWERCUT_RENAME = 5, /* Path is "from\0to". */
+    POWERCUT_RENAME = 5, /* Path is "from\0to"; a file that was "to" is kept as LOG.position. */
     POWERCUT_DIRSYNC = 6 /* Path's names before `upto` are on the disk. */
 };
 

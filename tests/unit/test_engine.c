@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -129,6 +130,36 @@ static void a_checkpoint_empties_head_and_journal(void **state)
     assert_ok(store_checkpoint(&s));
     assert_int_equal(live_journal(), 0);
     assert_int_equal(engine_checkpoint_begin(s.engine), E_END);
+}
+
+static off_t journal_file_bytes(void)
+{
+    struct stat file;
+    assert_int_equal(stat(directory_file(&s.dir, "journal.mdb"), &file), 0);
+    return file.st_size;
+}
+
+/* Beside what a checkpoint wrote nobody sees how much the journal once held. */
+static void the_journal_file_is_small_when_little_lives_in_it(void **state)
+{
+    (void)state;
+    struct series_ref ref = store_series(&s, "k", "");
+    for (int64_t t = T0; t < T0 + 300000; t++) {
+        if (store_put(&s, ref, t, 1) == E_LIMIT) {
+            assert_ok(store_write(&s));
+            assert_ok(store_put(&s, ref, t, 1));
+        }
+    }
+    assert_ok(store_write(&s));
+    assert_true(journal_file_bytes() > 1000000);
+    assert_ok(store_checkpoint(&s));
+    assert_true(journal_file_bytes() < 65536);
+    put("k", "", T0, 2);
+    assert_ok(store_write(&s));
+    store_close(&s);
+    store_open(&s);
+    assert_int_equal(rows_in_head(), 1);
+    expect_last("k", T0 + 299999, 1);
 }
 
 static void replay_leaves_out_what_partitions_have(void **state)
@@ -523,6 +554,7 @@ int main(void)
         TEST(what_was_written_is_visible_and_outlives_a_restart),
         TEST(the_last_value_is_the_newest_by_event_time),
         TEST(a_checkpoint_empties_head_and_journal),
+        TEST(the_journal_file_is_small_when_little_lives_in_it),
         TEST(replay_leaves_out_what_partitions_have),
         TEST(a_failed_checkpoint_keeps_all_readable_and_is_tried_again),
         TEST(retention_drops_whole_partitions_and_old_last_values),

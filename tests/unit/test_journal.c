@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "storage/kv.h"
@@ -207,6 +208,49 @@ static void a_full_map_leaves_what_was_synced_and_trimming_heals(void **state)
     assert_int_equal(append_synced(last + 2, 60000), last + 2);
 }
 
+static size_t file_bytes(void)
+{
+    struct stat file;
+    assert_int_equal(stat(directory_file(&dir, "journal.mdb"), &file), 0);
+    return (size_t)file.st_size;
+}
+
+static void a_file_in_which_little_lives_is_made_small(void **state)
+{
+    (void)state;
+    uint64_t durable;
+    struct journal_record r;
+    for (uint64_t i = 1; i <= 100; i++) {
+        (void)append_synced(i, 60000);
+    }
+    put(1, 5, "a", "kept");
+    put(1, 6, "b", "gone");
+    put(1, 7, "b", "");
+    assert_ok(j->calls->sync(j, &durable));
+    assert_ok(j->calls->compact(j)); /* All of it lives. */
+    assert_true(file_bytes() > 100 * 60000);
+    assert_ok(j->calls->trim(j, 100));
+    assert_ok(j->calls->sync(j, &durable));
+    assert_ok(j->calls->compact(j));
+    assert_true(file_bytes() < 120000);
+    assert_int_equal(j->calls->live_bytes(j), 60000 + BATCH_HEADER_BYTES);
+    assert_ok(j->calls->read(j, 1, &r));
+    assert_int_equal(r.position, 100);
+    assert_int_equal(r.entries.at[59999], 100);
+    put(1, 6, "b", "older than the grave");
+    assert_int_equal(append_synced(101, 10), 101);
+    expect_state(1, "a=kept@5 ");
+    assert_ok(j->calls->trim(j, 102));
+    assert_ok(j->calls->sync(j, &durable));
+    assert_ok(j->calls->compact(j));
+    assert_true(file_bytes() <= 65536);
+    j->calls->destroy(j);
+    open_journal();
+    expect_state(1, "a=kept@5 ");
+    assert_int_equal(append_synced(102, 10), 102);
+    assert_ok(j->calls->compact(j)); /* Nothing to gain. */
+}
+
 static void a_damaged_record_is_named_and_can_be_skipped(void **state)
 {
     (void)state;
@@ -276,6 +320,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(a_long_key_and_a_big_value_are_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_map_leaves_what_was_synced_and_trimming_heals, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_file_in_which_little_lives_is_made_small, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_damaged_record_is_named_and_can_be_skipped, setup,
                                         teardown),

@@ -172,6 +172,61 @@ static void a_file_cut_short_is_corrupt_and_no_crash(void **state)
     assert_int_equal(kv_open(directory_file(&dir, "t.mdb"), &options, &kv), E_CORRUPT);
 }
 
+static void fill_and_empty(struct kv *kv, struct kv_table table)
+{
+    static const uint8_t big[60000];
+    struct kv_txn *txn;
+    for (uint8_t i = 0; i < 60; i++) {
+        const struct bytes key = {&i, 1};
+        assert_ok(kv_write_begin(kv, &txn));
+        assert_ok(kv_put(txn, table, key, (struct bytes){big, sizeof big}, KV_APPEND));
+        assert_ok(kv_commit(txn));
+    }
+    for (uint8_t i = 1; i < 60; i++) {
+        assert_ok(kv_write_begin(kv, &txn));
+        assert_ok(kv_delete(txn, table, (struct bytes){&i, 1}));
+        assert_ok(kv_commit(txn));
+    }
+}
+
+static void a_compact_file_holds_the_same_in_less_space(void **state)
+{
+    (void)state;
+    struct kv_options options = small;
+    options.map_bytes = 16 << 20;
+    struct kv *kv = NULL;
+    struct kv_table a, b;
+    struct kv_txn *txn;
+    struct bytes value;
+    uint64_t used = 0;
+    assert_ok(kv_open(directory_file(&dir, "t.mdb"), &options, &kv));
+    assert_ok(kv_table_open(kv, "a", &a));
+    fill_and_empty(kv, a);
+    assert_ok(kv_table_open(kv, "b", &b));
+    assert_ok(kv_write_begin(kv, &txn));
+    assert_ok(kv_put(txn, b, bytes_of("x"), bytes_of("y"), KV_UPSERT));
+    assert_ok(kv_commit(txn));
+    assert_ok(kv_used_bytes(kv, &used));
+    assert_in_range(used, 60000, 120000);
+    assert_true(kv_file_bytes(kv) > 3 * used);
+    assert_ok(kv_compact(&kv, directory_file(&dir, "t.mdb"), &options));
+    assert_true(kv_file_bytes(kv) <= used + 8192);
+    for (int opened = 0; opened < 2; opened++) {
+        assert_ok(kv_table_open(kv, "a", &a));
+        assert_ok(kv_table_open(kv, "b", &b));
+        assert_ok(kv_write_begin(kv, &txn));
+        assert_ok(kv_get(txn, a, (struct bytes){(const uint8_t *)"\0", 1}, &value));
+        assert_int_equal(value.size, 60000);
+        assert_ok(kv_get(txn, b, bytes_of("x"), &value));
+        assert_true(bytes_equal(value, bytes_of("y")));
+        assert_ok(kv_put(txn, b, bytes_of("z"), bytes_of("more"), KV_UPSERT));
+        assert_ok(kv_commit(txn));
+        kv_close(kv);
+        assert_ok(kv_open(directory_file(&dir, "t.mdb"), &options, &kv));
+    }
+    kv_close(kv);
+}
+
 /* What a power cut while a file was made may leave: the beginning of one, not yet named. */
 static void a_file_half_made_is_made_again(void **state)
 {
@@ -195,6 +250,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_aborted_transaction_leaves_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_cursor_walks_and_deletes, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_map_and_a_wrong_order_are_told_apart, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_compact_file_holds_the_same_in_less_space, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(files_that_are_not_ours_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(a_file_cut_short_is_corrupt_and_no_crash, setup, teardown),
