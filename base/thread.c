@@ -3,8 +3,12 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/check.h"
+
+enum { LOWER_NICE = 10 };
 
 struct start {
     void (*main)(void *);
@@ -42,6 +46,12 @@ enum err thread_start(struct thread *t, const char *name, void (*main)(void *), 
 void thread_join(struct thread *t)
 {
     CHECK(pthread_join(t->id, NULL) == 0);
+}
+
+/* Linux keeps niceness by thread. */
+void thread_lower(void)
+{
+    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), LOWER_NICE);
 }
 
 void lock_init(struct lock *l)

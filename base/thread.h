@@ -29,6 +29,9 @@ MUST_USE enum err thread_start(struct thread *t, const char *name, void (*main)(
                                void *argument);
 void thread_join(struct thread *t);
 
+/* From now on this thread gets the processor after others that want it. */
+void thread_lower(void);
+
 void lock_init(struct lock *l);
 void lock_fini(struct lock *l);
 void lock_take(struct lock *l);

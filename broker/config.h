@@ -50,6 +50,8 @@ enum { CONFIG_TEXT_BYTES_MAX = 1024, CONFIG_COMPLAINT_BYTES_MAX = 2048 };
     NUMBER(series_max, 1000000, 1, 100000000, "", "Series the store takes.")                       \
     NUMBER(texts_max, 100000, 0, 16777216, "", "Distinct texts the store takes.")                  \
     NUMBER(partition_days, 7, 1, 3650, "days", "Length of a partition of a new store.")            \
+    NUMBER(late_hours, 24, 0, 87600, "h",                                                          \
+           "How long a partition waits for late data to be sealed.")                               \
     NUMBER(retention_days, 0, 0, 36500, "days", "Age at which points go; 0: never.")               \
     NUMBER(journal_mb, 64, 1, 1048576, "MiB", "Journal size that starts a checkpoint.")            \
     NUMBER(journal_max_mb, 1024, 4, 1048576, "MiB", "Journal size at which writing stops.")        \

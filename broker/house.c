@@ -11,7 +11,13 @@
 #include "broker/floor.h"
 #include "broker/threads/workers.h"
 
-enum { ADDRESS_BYTES = 80, POST_WAIT_MS = 1, SECONDS_A_DAY = 86400 };
+enum {
+    ADDRESS_BYTES = 80,
+    POST_WAIT_MS = 1,
+    SECONDS_A_DAY = 86400,
+    SEAL_SPAN_DAYS = 366, /* The most a sealed partition spans, unless one period is longer, */
+    RETENTION_PARTS = 8   /* and this part of what is kept. */
+};
 
 struct house {
     struct config config;
@@ -45,6 +51,17 @@ static const char *explain_store(enum err e)
     }
 }
 
+/* Small sealed partitions grow together, but so that what retention lets go is a small part. */
+static int64_t seal_span_s(const struct config *c)
+{
+    const int64_t period_s = c->partition_days * SECONDS_A_DAY;
+    int64_t span_s = (int64_t)SEAL_SPAN_DAYS * SECONDS_A_DAY;
+    if (c->retention_days > 0 && c->retention_days * SECONDS_A_DAY / RETENTION_PARTS < span_s) {
+        span_s = c->retention_days * SECONDS_A_DAY / RETENTION_PARTS;
+    }
+    return span_s > period_s ? span_s : period_s;
+}
+
 static enum err open_store(struct house *h, char *complaint)
 {
     const struct config *c = &h->config;
@@ -53,6 +70,8 @@ static enum err open_store(struct house *h, char *complaint)
         .series_max = (uint32_t)c->series_max,
         .texts_max = (uint32_t)c->texts_max,
         .partition_s = (uint32_t)(c->partition_days * SECONDS_A_DAY),
+        .late_s = c->late_hours * 3600,
+        .span_s = seal_span_s(c),
         .journal_bytes = (uint64_t)c->journal_mb << 20,
         .journal_map = (uint64_t)c->journal_max_mb << 20,
         .head_bytes = (uint64_t)c->head_mb << 20,

@@ -220,6 +220,9 @@ HEJNAL_API enum hejnal_result hejnal_next_reject(struct hejnal_answer *a,
 /* Move what is only in the journal into partitions; returns when it is done. */
 HEJNAL_API enum hejnal_result hejnal_checkpoint(struct hejnal *h);
 
+/* The same, and seal all partitions: merged, without duplicates, in their smallest form. */
+HEJNAL_API enum hejnal_result hejnal_seal(struct hejnal *h);
+
 #ifdef __cplusplus
 }
 #endif

@@ -46,14 +46,10 @@ static enum err open_journal(struct engine *e)
     return result;
 }
 
-/* Partitions never know of records the journal has not had. If they do, its file was lost or put
- * back from an older copy, and positions given out again would be taken for stored. */
-static enum err check_positions(struct engine *e)
+static enum err check_layer(const struct engine *e, const struct view_parts *l, uint64_t durable)
 {
-    uint64_t durable;
-    TRY(e->journal->calls->sync(e->journal, &durable));
-    for (size_t i = 0; i < e->view->view.parts; i++) {
-        uint64_t applied = part_applied(e->view->view.part[i]);
+    for (size_t i = 0; i < l->count; i++) {
+        uint64_t applied = part_applied(l->at[i]);
         if (applied > durable) {
             log_line(LOG_ERROR, "storage",
                      "journal.mdb is older than the partitions directory=%s position=%llu "
@@ -62,6 +58,18 @@ static enum err check_positions(struct engine *e)
                      (unsigned long long)applied);
             return E_CORRUPT;
         }
+    }
+    return OK;
+}
+
+/* Partitions never know of records the journal has not had. If they do, its file was lost or put
+ * back from an older copy, and positions given out again would be taken for stored. */
+static enum err check_positions(struct engine *e)
+{
+    uint64_t durable;
+    TRY(e->journal->calls->sync(e->journal, &durable));
+    for (int i = 0; i < VIEW_LAYERS; i++) {
+        TRY(check_layer(e, &e->view->view.layer[i], durable));
     }
     return OK;
 }
@@ -104,11 +112,13 @@ static enum err open_all(struct engine *e)
     uint64_t live = e->journal->calls->live_bytes(e->journal);
     atomic_store(&e->counters.journal_bytes, live);
     atomic_store(&e->counters.journal_position, e->applied);
+    e->has_checkpointed = live == 0;
     log_line(LOG_INFO, "storage",
              "store open directory=%s series=%u partitions=%zu journal_bytes=%llu head_rows=%llu "
              "ms=%lld",
-             e->options.directory, catalogue_series_count(e->catalogue), e->view->view.parts,
-             (unsigned long long)live, (unsigned long long)head_rows(engine_active_head(e)->head),
+             e->options.directory, catalogue_series_count(e->catalogue),
+             view_part_count(&e->view->view), (unsigned long long)live,
+             (unsigned long long)head_rows(engine_active_head(e)->head),
              (long long)(clock_now_ms() - started_ms));
     return OK;
 }
@@ -136,6 +146,12 @@ static void close_view(struct engine *e)
         part_drop(e->checkpoint.opened[i]);
     }
     free(e->checkpoint.opened);
+    if (e->seal.view != NULL) {
+        view_drop(e, e->seal.view);
+    }
+    if (e->seal.part != NULL) {
+        part_drop(e->seal.part);
+    }
     if (e->view != NULL) {
         CHECK(atomic_load(&e->view->holders) == 1); /* All readers are done. */
         view_drop(e, &e->view->view);
@@ -208,7 +224,8 @@ enum err engine_last(struct engine *e, struct series_ref ref, int64_t *time_ns, 
 static void add_view_stats(struct engine *e, struct engine_stats *out)
 {
     const struct view *v = view_hold(e);
-    out->partitions = v->parts;
+    out->partitions = view_part_count(v);
+    out->sealed = v->layer[VIEW_SEALED].count;
     for (unsigned i = 0; i < v->heads; i++) {
         out->head_rows += head_rows(v->head[i]);
         out->head_bytes += head_bytes(v->head[i]);
@@ -230,6 +247,8 @@ void engine_stats(struct engine *e, struct engine_stats *out)
         .overwritten = atomic_load(&c->overwritten),
         .checkpoints = atomic_load(&c->checkpoints),
         .checkpoint_failures = atomic_load(&c->checkpoint_failures),
+        .seals = atomic_load(&c->seals),
+        .seal_failures = atomic_load(&c->seal_failures),
         .corrupt_chunks = atomic_load(&c->corrupt_chunks),
         .corrupt_records = atomic_load(&c->corrupt_records),
         .groups = catalogue_group_count(e->catalogue),

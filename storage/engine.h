@@ -22,6 +22,8 @@ struct engine_options {
     uint32_t series_max;
     uint32_t texts_max;     /* Distinct texts. */
     uint32_t partition_s;   /* Length of a partition's period for a new store. */
+    int64_t late_s;         /* How long after its end a period waits for late data. */
+    int64_t span_s;         /* The most a sealed partition spans; at least a period. */
     uint64_t journal_bytes; /* Live journal that asks for a checkpoint. */
     uint64_t journal_map;   /* Live journal at which writes are refused (E_NO_SPACE). */
     uint64_t head_bytes;    /* Rows in memory that ask for one, too; 0: any number is fine. */
@@ -36,9 +38,11 @@ struct engine_stats {
     uint64_t duplicates;  /* Values that came again equal, found while merging. */
     uint64_t overwritten; /* Values that came again different: the later one stays. */
     uint64_t checkpoints, checkpoint_failures;
+    uint64_t seals, seal_failures;
     uint64_t corrupt_chunks;  /* Met while reading; skipped. */
     uint64_t corrupt_records; /* Met at recovery; skipped. */
     uint64_t groups, series, texts, partitions;
+    uint64_t sealed;             /* Of the partitions. */
     uint64_t disk_bytes;         /* All files of the store. */
     uint64_t partitions_dropped; /* By retention. */
 };
@@ -75,6 +79,21 @@ bool engine_wants_checkpoint(const struct engine *e);
 MUST_USE enum err engine_checkpoint_begin(struct engine *e);
 MUST_USE enum err engine_checkpoint_run(struct engine *e);
 MUST_USE enum err engine_checkpoint_end(struct engine *e, enum err run);
+
+/* Sealing makes one dense, immutable file of a run of periods that are over (seal_choice.h):
+ *   begin (store thread)  choose. E_BUSY: a sealing or checkpoint is running, or a checkpoint is
+ *                         owed. E_END: nothing is ripe.
+ *   run   (worker)        write the file; ingest, queries and checkpoints go on.
+ *   end   (store thread)  show it; after a failed run nothing has changed, begin again later. */
+struct engine_seal_request {
+    int64_t wall_ns; /* Now; decides when, never what. */
+    bool seal_all;   /* Also periods that are not over yet. */
+};
+MUST_USE enum err engine_seal_begin(struct engine *e, const struct engine_seal_request *request);
+MUST_USE enum err engine_seal_run(struct engine *e);
+MUST_USE enum err engine_seal_end(struct engine *e, enum err run);
+/* Any thread: a run that is under way ends soon, with E_BUSY; so do all later ones. */
+void engine_seal_stop(struct engine *e);
 
 /* Store thread: forget partitions that end at or before `horizon_ns`; files go when their last
  * reader does. Rows before the horizon are refused by whoever fills batches. */

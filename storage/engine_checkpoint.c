@@ -31,10 +31,16 @@ bool engine_wants_checkpoint(const struct engine *e)
 /* The active head is frozen and a new one takes its place. */
 static enum err freeze(struct engine *e)
 {
-    struct engine_head *heads[2] = {engine_active_head(e), NULL};
-    TRY(engine_head_create(&heads[1]));
-    enum err result = engine_view_publish(e, heads, 2, e->view->view.part, e->view->view.parts);
-    engine_head_drop(heads[1]);
+    struct engine_shown shown;
+    struct engine_head *fresh;
+    TRY(engine_head_create(&fresh));
+    enum err result = engine_shown_take(e, 0, &shown);
+    if (result == OK) {
+        shown.head[shown.heads++] = fresh;
+        result = engine_view_publish(e, &shown);
+        engine_shown_free(&shown);
+    }
+    engine_head_drop(fresh);
     return result;
 }
 
@@ -99,7 +105,8 @@ static enum err open_part(struct engine *e, struct part_period period, struct pa
         return E_NO_MEMORY;
     }
     c->opened = grown;
-    TRY(part_open(e->parts_directory, period, &grown[c->opened_count]));
+    const struct part_name name = {period, PART_ACTIVE, engine_file_number(e)};
+    TRY(part_open(e->parts_directory, name, &grown[c->opened_count]));
     *out = grown[c->opened_count++];
     return OK;
 }
@@ -108,7 +115,7 @@ static enum err open_part(struct engine *e, struct part_period period, struct pa
 static enum err find_part(void *context, struct part_period period, struct part **out)
 {
     struct engine *e = context;
-    struct part *p = engine_view_part(e->checkpoint.view, period.start_ns);
+    struct part *p = view_part_find(&e->checkpoint.view->layer[VIEW_ACTIVE], period.start_ns);
     if (period.end_ns <= atomic_load(&e->horizon_ns)) {
         return E_NOT_FOUND;
     }
@@ -132,6 +139,11 @@ static enum err confirm_parts(struct engine *e, struct part *const *parts, size_
     return OK;
 }
 
+static enum err confirm_layer(struct engine *e, const struct view_parts *l)
+{
+    return confirm_parts(e, l->at, l->count);
+}
+
 enum err engine_checkpoint_run(struct engine *e)
 {
     struct engine_checkpoint *c = &e->checkpoint;
@@ -144,46 +156,25 @@ enum err engine_checkpoint_run(struct engine *e)
                                     .context = e};
     TRY(engine_save_catalog(e));
     TRY(checkpoint_write(&work, &c->result));
-    TRY(confirm_parts(e, c->view->part, c->view->parts));
+    TRY(confirm_layer(e, &c->view->layer[VIEW_CLOSING]));
+    TRY(confirm_layer(e, &c->view->layer[VIEW_ACTIVE]));
     return confirm_parts(e, c->opened, c->opened_count);
-}
-
-/* Parts of the current view and the new ones, in order, without those beyond retention. Borrowed
- * references. */
-static enum err join_parts(struct engine *e, struct part ***out, size_t *count)
-{
-    const struct engine_checkpoint *c = &e->checkpoint;
-    const struct view *v = &e->view->view;
-    struct part **parts = calloc(v->parts + c->opened_count + 1, sizeof(struct part *));
-    if (parts == NULL) {
-        return E_NO_MEMORY;
-    }
-    size_t total = v->parts;
-    memcpy(parts, v->part, total * sizeof(struct part *));
-    for (size_t i = 0; i < c->opened_count; i++) {
-        size_t at = total++;
-        for (; at > 0 && part_period(parts[at - 1]).start_ns > part_period(c->opened[i]).start_ns;
-             at--) {
-            parts[at] = parts[at - 1];
-        }
-        parts[at] = c->opened[i];
-    }
-    *out = parts;
-    *count = total;
-    return OK;
 }
 
 /* The parts this run opened are shown also after a failure: they may be complete. */
 static enum err publish(struct engine *e, bool drop_frozen)
 {
     struct engine_checkpoint *c = &e->checkpoint;
-    struct part **parts;
-    size_t count;
-    TRY(join_parts(e, &parts, &count));
-    struct engine_head *heads[2] = {engine_frozen_head(e), engine_active_head(e)};
-    enum err result =
-        engine_view_publish(e, heads + drop_frozen, drop_frozen ? 1 : 2, parts, count);
-    free(parts);
+    struct engine_shown shown;
+    TRY(engine_shown_take(e, c->opened_count, &shown));
+    for (size_t i = 0; i < c->opened_count; i++) {
+        view_part_add(&shown.layer[VIEW_ACTIVE], c->opened[i]);
+    }
+    if (drop_frozen) {
+        shown.head[0] = shown.head[--shown.heads];
+    }
+    enum err result = engine_view_publish(e, &shown);
+    engine_shown_free(&shown);
     if (result != OK) {
         return result; /* They stay with us until the next end. */
     }
@@ -233,6 +224,7 @@ enum err engine_checkpoint_end(struct engine *e, enum err run)
         engine_count(&e->counters.checkpoint_failures, 1);
         return result;
     }
+    e->has_checkpointed = true;
     result = trim_journal(e);
     if (result == OK) {
         compact_journal(e);
@@ -240,35 +232,4 @@ enum err engine_checkpoint_end(struct engine *e, enum err run)
     engine_count(result == OK ? &e->counters.checkpoints : &e->counters.checkpoint_failures, 1);
     engine_retain(e, atomic_load(&e->horizon_ns)); /* For what was opened meanwhile. */
     return result;
-}
-
-void engine_retain(struct engine *e, int64_t horizon_ns)
-{
-    const struct view *v = &e->view->view;
-    if (horizon_ns < atomic_load(&e->horizon_ns)) {
-        return; /* It only moves on: a file once doomed must not be made again. */
-    }
-    atomic_store(&e->horizon_ns, horizon_ns);
-    size_t gone = 0;
-    while (gone < v->parts && part_period(v->part[gone]).end_ns <= horizon_ns) {
-        gone++;
-    }
-    if (gone == 0) {
-        return;
-    }
-    const struct view *before = view_hold(e);
-    struct engine_head *heads[2] = {engine_active_head(e), NULL};
-    if (engine_frozen_head(e) != NULL) {
-        heads[1] = heads[0];
-        heads[0] = engine_frozen_head(e);
-    }
-    enum err result =
-        engine_view_publish(e, heads, before->heads, before->part + gone, before->parts - gone);
-    for (size_t i = 0; result == OK && i < gone; i++) {
-        part_doom(before->part[i]);
-    }
-    if (result == OK) {
-        engine_count(&e->counters.partitions_dropped, gone);
-    }
-    view_drop(e, before);
 }

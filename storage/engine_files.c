@@ -1,7 +1,6 @@
 /* The store's directory: lock, catalog.mdb, parts/, journal.mdb. docs/FORMAT.md, "Store directory".
  */
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -199,76 +198,6 @@ enum err engine_save_catalog(struct engine *e)
     return result;
 }
 
-struct part_list {
-    struct part **at;
-    size_t count;
-};
-
-static enum err open_one(struct engine *e, const char *name, struct part_list *list)
-{
-    struct part_period period;
-    if (part_name_read(name, &period) != OK) {
-        return OK; /* A lock file, or none of ours. */
-    }
-    struct part **grown = realloc(list->at, (list->count + 1) * sizeof(struct part *));
-    if (grown == NULL) {
-        return E_NO_MEMORY;
-    }
-    list->at = grown;
-    enum err result = (period.end_ns - period.start_ns) / NS_PER_S == e->partition_s
-                          ? part_open(e->parts_directory, period, &grown[list->count])
-                          : E_CORRUPT;
-    if (result != OK) {
-        log_line(LOG_ERROR, "storage", "cannot open partition path=%s/%s error=%s",
-                 e->parts_directory, name, err_name(result));
-        return result;
-    }
-    list->count++;
-    return OK;
-}
-
-static int by_period(const void *a, const void *b)
-{
-    int64_t x = part_period(*(struct part *const *)a).start_ns;
-    int64_t y = part_period(*(struct part *const *)b).start_ns;
-    return (x > y) - (x < y);
-}
-
-static enum err open_all(struct engine *e, struct part_list *list)
-{
-    enum err result = OK;
-    DIR *directory = opendir(e->parts_directory);
-    if (directory == NULL) {
-        return E_IO;
-    }
-    /* NOLINTNEXTLINE(concurrency-mt-unsafe): each thread its own DIR, as POSIX.1-2024 allows. */
-    for (struct dirent *entry; result == OK && (entry = readdir(directory)) != NULL;) {
-        result = open_one(e, entry->d_name, list);
-    }
-    (void)closedir(directory);
-    if (list->count > 0) {
-        qsort(list->at, list->count, sizeof(struct part *), by_period);
-    }
-    return result;
-}
-
-enum err engine_open_parts(struct engine *e)
-{
-    struct part_list list = {NULL, 0};
-    struct engine_head *head = NULL;
-    enum err result = open_all(e, &list);
-    result = result == OK ? engine_head_create(&head) : result;
-    if (result == OK) {
-        result = engine_view_publish(e, &head, 1, list.at, list.count);
-    }
-    engine_head_drop(head);
-    for (size_t i = 0; i < list.count; i++) {
-        part_drop(list.at[i]); /* The view has its own. */
-    }
-    free(list.at);
-    return result;
-}
-
 static uint64_t file_bytes(const struct engine *e, const char *name)
 {
     char path[ENGINE_PATH_BYTES_MAX];
@@ -281,8 +210,10 @@ uint64_t engine_disk_bytes(struct engine *e)
 {
     uint64_t bytes = file_bytes(e, "catalog.mdb") + file_bytes(e, "journal.mdb");
     const struct view *v = view_hold(e);
-    for (size_t i = 0; i < v->parts; i++) {
-        bytes += part_file_bytes(v->part[i]);
+    for (int i = 0; i < VIEW_LAYERS; i++) {
+        for (size_t j = 0; j < v->layer[i].count; j++) {
+            bytes += part_file_bytes(v->layer[i].at[j]);
+        }
     }
     view_drop(e, v);
     return bytes;

@@ -18,6 +18,8 @@
 #include "storage/memory/last.h"
 #include "storage/part/checkpoint.h"
 #include "storage/part/part.h"
+#include "storage/part/seal.h"
+#include "storage/part/seal_choice.h"
 #include "storage/view.h"
 
 /* State spaces 0..254 are the broker's; this one the engine keeps receipts in. */
@@ -34,12 +36,13 @@ struct engine_view {
     struct view view; /* First: readers see only this. */
     atomic_uint holders;
     struct engine_head *heads[VIEW_HEADS_MAX]; /* Frozen (if any), active. */
+    struct part **parts;                       /* All of its layers. */
 };
 
 struct engine_counters {
     _Atomic uint64_t rows, points, commits, commit_failures, duplicates, overwritten, checkpoints,
-        checkpoint_failures, corrupt_chunks, corrupt_records, partitions_dropped, journal_bytes,
-        journal_position;
+        checkpoint_failures, seals, seal_failures, corrupt_chunks, corrupt_records,
+        partitions_dropped, journal_bytes, journal_position;
 };
 
 struct engine_checkpoint {
@@ -49,6 +52,16 @@ struct engine_checkpoint {
     struct part **opened;     /* By this run, one reference each; the worker's until end. */
     size_t opened_count;
     struct checkpoint_result result;
+};
+
+/* A sealing: parts of a run of periods become one sealed part. */
+struct engine_seal {
+    bool running;
+    atomic_bool stop;        /* Leave it. */
+    const struct view *view; /* Held from begin to end. */
+    struct seal_choice choice;
+    struct part *part; /* What came out; the worker's until end. */
+    struct seal_result result;
 };
 
 struct engine {
@@ -80,6 +93,10 @@ struct engine {
     struct engine_view *view;
 
     struct engine_checkpoint checkpoint;
+    struct engine_seal seal;
+    atomic_uint file_number; /* Last given to a partition's file. */
+    bool has_checkpointed; /* At some moment of this process the journal held no rows of its own. */
+    _Atomic int64_t clock_ns;   /* Latest arrival of any record: the journal's own clock. */
     _Atomic int64_t horizon_ns; /* Older points are forgotten. */
     struct engine_counters counters;
 };
@@ -96,17 +113,21 @@ MUST_USE enum err engine_open_parts(struct engine *e);
 MUST_USE enum err engine_save_catalog(struct engine *e);
 uint64_t engine_disk_bytes(struct engine *e);
 
-/* view.c: a view of `heads` (1 or 2, references are added) and `parts` (ascending; references are
- * added) takes the place of the current one. E_NO_MEMORY. */
+/* view.c: a copy of what the current view shows, references borrowed, with room for `more` parts in
+ * each layer; to be changed and published: a view of it takes the place of the current one, with
+ * references of its own. Store thread. E_NO_MEMORY. */
+struct engine_shown {
+    unsigned heads;
+    struct engine_head *head[VIEW_HEADS_MAX]; /* Frozen (if any), active. */
+    struct view_parts layer[VIEW_LAYERS];
+};
+MUST_USE enum err engine_shown_take(struct engine *e, size_t more, struct engine_shown *out);
+void engine_shown_free(struct engine_shown *s);
+MUST_USE enum err engine_view_publish(struct engine *e, const struct engine_shown *shown);
 MUST_USE enum err engine_head_create(struct engine_head **out);
 void engine_head_drop(struct engine_head *h);
-MUST_USE enum err engine_view_publish(struct engine *e, struct engine_head *const *heads,
-                                      unsigned head_count, struct part *const *parts,
-                                      size_t part_count);
 struct engine_head *engine_active_head(const struct engine *e);
 struct engine_head *engine_frozen_head(struct engine *e); /* NULL: none. */
-/* The part of the period that holds `time_ns`, borrowed from the view; NULL: none. */
-struct part *engine_view_part(const struct view *v, int64_t time_ns);
 
 /* engine_recover.c: show the entries of one durable record. `is_replay`: parts may have them
  * already. Then all records after `applied`. */
@@ -121,6 +142,12 @@ MUST_USE enum err engine_mark_catalogue(struct engine *e);
 /* engine_receipts.c */
 MUST_USE enum err engine_keep_receipts(struct engine *e); /* Puts state; syncs nothing. */
 MUST_USE enum err engine_load_receipts(struct engine *e);
+
+/* A number for a new file in parts/. Workers. */
+static inline uint32_t engine_file_number(struct engine *e)
+{
+    return atomic_fetch_add(&e->file_number, 1) + 1;
+}
 
 static inline void engine_count(_Atomic uint64_t *counter, uint64_t by)
 {

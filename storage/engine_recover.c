@@ -47,8 +47,13 @@ static bool is_known(const struct engine *e, const struct batch_entry *row)
 
 static bool is_in_part(struct engine *e, int64_t time_ns, uint64_t position)
 {
-    const struct part *p = engine_view_part(&e->view->view, time_ns);
-    return p != NULL && part_applied(p) >= position;
+    for (int i = 0; i < VIEW_LAYERS; i++) {
+        const struct part *p = view_part_find(&e->view->view.layer[i], time_ns);
+        if (p != NULL && part_applied(p) >= position) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Texts whose definition was lost keep their ids, or others would speak for them. */
@@ -137,6 +142,9 @@ void engine_apply(struct engine *e, const struct journal_record *record, bool is
         engine_count(&e->counters.points, points);
     }
     e->applied = record->position;
+    if (record->arrival_ns > atomic_load_explicit(&e->clock_ns, memory_order_relaxed)) {
+        atomic_store_explicit(&e->clock_ns, record->arrival_ns, memory_order_relaxed);
+    }
 }
 
 enum err engine_replay(struct engine *e)

@@ -150,6 +150,7 @@ static void show(struct engine *e, struct batch *const *batches, unsigned count,
     for (unsigned i = 0; i < count; i++) {
         if (batches[i]->record_bytes > BATCH_HEADER_BYTES) {
             struct journal_record record = {.position = ++position,
+                                            .arrival_ns = batches[i]->arrival_ns,
                                             .entries = entries_of(batches[i])};
             engine_apply(e, &record, false);
         }

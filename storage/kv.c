@@ -178,6 +178,18 @@ static enum err write_new(const char *path, const struct kv_options *options)
     return e;
 }
 
+enum err kv_rename(const char *from, const char *to)
+{
+    if (rename(from, to) != 0) {
+        return translate(errno);
+    }
+    enum err e = kv_sync_name(to);
+    if (e != OK) {
+        (void)unlink(to); /* Whoever finds it would take its name for certain. */
+    }
+    return e;
+}
+
 /* A power cut leaves no file or one that opens. */
 static enum err make_file(const char *path, const struct kv_options *options)
 {
@@ -186,16 +198,8 @@ static enum err make_file(const char *path, const struct kv_options *options)
         return E_NO_MEMORY;
     }
     enum err e = write_new(fresh, options);
-    if (e == OK && rename(fresh, path) != 0) {
-        e = translate(errno);
-    }
+    e = e == OK ? kv_rename(fresh, path) : e;
     free(fresh);
-    if (e == OK) {
-        e = kv_sync_name(path);
-        if (e != OK) {
-            (void)unlink(path); /* Whoever finds it would take its name for certain. */
-        }
-    }
     return e;
 }
 

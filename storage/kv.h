@@ -32,6 +32,9 @@ struct kv_table {
 };
 
 MUST_USE enum err kv_open(const char *path, const struct kv_options *options, struct kv **out);
+/* Give a closed, synced file another name, in place of what bore it; durable when OK. On failure
+ * neither name may be there. */
+MUST_USE enum err kv_rename(const char *from, const char *to);
 void kv_close(struct kv *kv); /* NULL is fine. No transaction may be open. */
 
 /* Bytes the file takes on disk. */

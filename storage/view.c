@@ -1,6 +1,7 @@
 #include "storage/view.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/check.h"
 #include "storage/engine_inside.h"
@@ -29,29 +30,45 @@ void engine_head_drop(struct engine_head *h)
     }
 }
 
-static struct engine_view *make_view(struct engine_head *const *heads, unsigned head_count,
-                                     struct part *const *parts, size_t part_count)
+static void hold_parts(const struct view_parts *given, struct part **room, struct view_parts *own)
+{
+    *own = (struct view_parts){given->count, room};
+    for (size_t i = 0; i < given->count; i++) {
+        part_hold(given->at[i]);
+        room[i] = given->at[i];
+    }
+}
+
+static size_t count_parts(const struct view_parts layer[VIEW_LAYERS])
+{
+    size_t count = 0;
+    for (int i = 0; i < VIEW_LAYERS; i++) {
+        count += layer[i].count;
+    }
+    return count;
+}
+
+static struct engine_view *make_view(const struct engine_shown *shown)
 {
     struct engine_view *v = calloc(1, sizeof *v);
-    struct part **held = calloc(part_count + 1, sizeof(struct part *));
+    struct part **held = calloc(count_parts(shown->layer) + 1, sizeof(struct part *));
     if (v == NULL || held == NULL) {
         free(v);
         free(held);
         return NULL;
     }
     atomic_init(&v->holders, 1);
-    for (unsigned i = 0; i < head_count; i++) {
-        atomic_fetch_add(&heads[i]->holders, 1);
-        v->heads[i] = heads[i];
-        v->view.head[i] = heads[i]->head;
+    for (unsigned i = 0; i < shown->heads; i++) {
+        atomic_fetch_add(&shown->head[i]->holders, 1);
+        v->heads[i] = shown->head[i];
+        v->view.head[i] = shown->head[i]->head;
     }
-    for (size_t i = 0; i < part_count; i++) {
-        part_hold(parts[i]);
-        held[i] = parts[i];
+    v->view.heads = shown->heads;
+    v->parts = held;
+    for (int i = 0; i < VIEW_LAYERS; i++) {
+        hold_parts(&shown->layer[i], held, &v->view.layer[i]);
+        held += shown->layer[i].count;
     }
-    v->view.heads = head_count;
-    v->view.parts = part_count;
-    v->view.part = held;
     return v;
 }
 
@@ -63,18 +80,44 @@ static void drop_view(struct engine_view *v)
     for (unsigned i = 0; i < v->view.heads; i++) {
         engine_head_drop(v->heads[i]);
     }
-    for (size_t i = 0; i < v->view.parts; i++) {
-        part_drop(v->view.part[i]);
+    const size_t parts = count_parts(v->view.layer);
+    for (size_t i = 0; i < parts; i++) {
+        part_drop(v->parts[i]);
     }
-    free(v->view.part);
+    free(v->parts);
     free(v);
 }
 
-enum err engine_view_publish(struct engine *e, struct engine_head *const *heads,
-                             unsigned head_count, struct part *const *parts, size_t part_count)
+enum err engine_shown_take(struct engine *e, size_t more, struct engine_shown *out)
 {
-    CHECK(head_count >= 1 && head_count <= VIEW_HEADS_MAX);
-    struct engine_view *fresh = make_view(heads, head_count, parts, part_count);
+    const struct engine_view *v = e->view;
+    struct part **room = calloc((size_t)VIEW_LAYERS * (count_parts(v->view.layer) + more + 1),
+                                sizeof(struct part *));
+    if (room == NULL) {
+        return E_NO_MEMORY;
+    }
+    out->heads = v->view.heads;
+    memcpy(out->head, v->heads, sizeof out->head);
+    for (int i = 0; i < VIEW_LAYERS; i++) {
+        const struct view_parts *l = &v->view.layer[i];
+        out->layer[i] = (struct view_parts){l->count, room};
+        if (l->count > 0) {
+            memcpy(room, l->at, l->count * sizeof(struct part *));
+        }
+        room += count_parts(v->view.layer) + more;
+    }
+    return OK;
+}
+
+void engine_shown_free(struct engine_shown *s)
+{
+    free(s->layer[0].at);
+}
+
+enum err engine_view_publish(struct engine *e, const struct engine_shown *shown)
+{
+    CHECK(shown->heads >= 1 && shown->heads <= VIEW_HEADS_MAX);
+    struct engine_view *fresh = make_view(shown);
     if (fresh == NULL) {
         return E_NO_MEMORY;
     }
@@ -94,21 +137,6 @@ struct engine_head *engine_active_head(const struct engine *e)
 struct engine_head *engine_frozen_head(struct engine *e)
 {
     return e->view->view.heads == 2 ? e->view->heads[0] : NULL;
-}
-
-struct part *engine_view_part(const struct view *v, int64_t time_ns)
-{
-    size_t low = 0, high = v->parts;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (part_period(v->part[middle]).end_ns <= time_ns) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    bool holds = low < v->parts && part_period(v->part[low]).start_ns <= time_ns;
-    return holds ? v->part[low] : NULL;
 }
 
 const struct view *view_hold(struct engine *e)

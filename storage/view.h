@@ -2,15 +2,14 @@
  *
  * The store thread publishes a new view when a checkpoint or retention changes the set; readers
  * hold the current one for one step of a query, never across a wait. Heads are ordered oldest
- * first; a later head wins over an earlier one, and heads win over partitions, at equal times. */
+ * first. At equal times a later head wins over an earlier one, heads win over partitions, and those
+ * of a later layer over those of an earlier one. */
 
 #ifndef STORAGE_VIEW_H
 #define STORAGE_VIEW_H
 
-#include <stddef.h>
-
 #include "storage/memory/head.h"
-#include "storage/part/part.h"
+#include "storage/view_parts.h"
 
 struct engine;
 
@@ -19,9 +18,13 @@ enum { VIEW_HEADS_MAX = 2 };
 struct view {
     unsigned heads;
     struct head *head[VIEW_HEADS_MAX];
-    size_t parts;
-    struct part **part; /* By ascending period. */
+    struct view_parts layer[VIEW_LAYERS];
 };
+
+static inline size_t view_part_count(const struct view *v)
+{
+    return v->layer[VIEW_SEALED].count + v->layer[VIEW_CLOSING].count + v->layer[VIEW_ACTIVE].count;
+}
 
 /* Any thread. The view and all in it live until dropped. */
 const struct view *view_hold(struct engine *e);

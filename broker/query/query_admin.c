@@ -11,7 +11,7 @@ struct query_admin {
 
 static const struct query_task_kind kind = {.bytes = sizeof(struct query_admin)};
 
-void query_admin_checkpoint(struct query_conn *c, uint32_t id)
+void query_admin_start(struct query_conn *c, uint32_t id, const Hejnal__V1__Admin *admin)
 {
     struct query_server *s = c->server;
     struct query_task *t = query_task_create(c, id, &kind);
@@ -19,8 +19,12 @@ void query_admin_checkpoint(struct query_conn *c, uint32_t id)
         return;
     }
     struct query_admin *a = (struct query_admin *)(void *)t;
-    a->letter = (struct admin_letter){
-        .letter = {LETTER_ADMIN}, .reply = loop_mailbox(s->loop), .context = a};
+    a->letter = (struct admin_letter){.letter = {LETTER_ADMIN},
+                                      .command = admin->command == HEJNAL__V1__ADMIN__COMMAND__SEAL
+                                                     ? ADMIN_SEAL
+                                                     : ADMIN_CHECKPOINT,
+                                      .reply = loop_mailbox(s->loop),
+                                      .context = a};
     t->is_held = true;
     enum err e = store_post_admin(s->options.store, &a->letter);
     if (e != OK) {

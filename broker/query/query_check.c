@@ -254,7 +254,8 @@ enum err query_check_write(const Hejnal__V1__Write *w, struct query_fault *fault
 
 static enum err check_admin(const Hejnal__V1__Admin *admin, struct query_fault *fault)
 {
-    if (admin->command != HEJNAL__V1__ADMIN__COMMAND__CHECKPOINT) {
+    if (admin->command != HEJNAL__V1__ADMIN__COMMAND__CHECKPOINT &&
+        admin->command != HEJNAL__V1__ADMIN__COMMAND__SEAL) {
         return refuse_at(fault, "command", 0, "an unknown command");
     }
     return OK;

@@ -101,7 +101,7 @@ static void start(struct query_conn *c, frame_request *r)
         query_report_rejects(c, r->id);
         break;
     case HEJNAL__V1__REQUEST__BODY_ADMIN:
-        query_admin_checkpoint(c, r->id); /* The only command, by the check. */
+        query_admin_start(c, r->id, r->admin);
         break;
     case HEJNAL__V1__REQUEST__BODY_HELLO:
         on_hello(c, r);

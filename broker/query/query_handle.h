@@ -15,7 +15,7 @@ void query_list_series(struct query_conn *c, uint32_t id, const char *filter);
 void query_tail_start(struct query_conn *c, uint32_t id, const char *filter);
 void query_report_stats(struct query_conn *c, uint32_t id);
 void query_report_rejects(struct query_conn *c, uint32_t id);
-void query_admin_checkpoint(struct query_conn *c, uint32_t id);
+void query_admin_start(struct query_conn *c, uint32_t id, const Hejnal__V1__Admin *admin);
 /* Takes the request over: its points are fed to ingest as room allows. */
 void query_write_start(struct query_conn *c, frame_request *r);
 

@@ -27,11 +27,14 @@
     X(overwritten, "store.overwritten", "")                                                        \
     X(checkpoints, "store.checkpoints", "")                                                        \
     X(checkpoint_failures, "store.checkpoints.failed", "")                                         \
+    X(seals, "store.seals", "")                                                                    \
+    X(seal_failures, "store.seals.failed", "")                                                     \
     X(corrupt_chunks, "store.corrupt.chunks", "")                                                  \
     X(corrupt_records, "store.corrupt.records", "")                                                \
     X(groups, "store.groups", "")                                                                  \
     X(series, "store.series", "")                                                                  \
     X(texts, "store.texts", "")                                                                    \
+    X(sealed, "store.partitions.sealed", "")                                                       \
     X(partitions, "store.partitions", "")                                                          \
     X(disk_bytes, "store.disk.bytes", "bytes")                                                     \
     X(partitions_dropped, "store.partitions.dropped", "")

@@ -10,26 +10,20 @@
 #include "base/thread.h"
 #include "broker/threads/loop.h"
 #include "broker/threads/tails.h"
+#include "broker/threads/upkeep.h"
 
 enum {
     SLOTS = 65536,
     GROUP_BATCHES_MAX = 256,
     GROUP_BYTES_MAX = 4 << 20, /* What one commit takes, give or take a batch. */
-    ADMINS_MAX = 64,
-    RETENTION_EVERY_MS = 60000,
-    CHECKPOINT_PAUSE_MS = 10000, /* After one that failed. */
+    IDLE_WAIT_MS = 6000,       /* Upkeep is looked after at least so often. */
     FULL_WAIT_MS = 1
-};
-
-struct admins {
-    struct admin_letter *letters[ADMINS_MAX];
-    unsigned count;
 };
 
 struct store_thread {
     struct engine *engine;
     struct workers *workers;
-    struct store_options options;
+    struct upkeep *upkeep;
     struct mailbox *mailbox;
     struct thread thread;
     bool running;
@@ -42,14 +36,7 @@ struct store_thread {
     unsigned group_count;
     size_t group_bytes;
     bool failing; /* The last commit failed. */
-    bool checkpoint_failing;
     uint64_t failed_commits;
-    struct job checkpoint; /* Runs on a worker while `checkpointing`. */
-    enum err checkpoint_result;
-    bool checkpointing;
-    int64_t checkpoint_after_ms, retain_after_ms;
-    struct admins waiting; /* For the next checkpoint. */
-    struct admins served;  /* By the one that runs. */
 };
 
 /* A loop that is full is busy: wait. When stopping, loops have ended and nobody may be reading. */
@@ -58,15 +45,6 @@ static void send_home(const struct store_thread *s, struct mailbox *to, struct l
     while (mailbox_post(to, letter) == E_BUSY && !s->stopping) {
         (void)poll(NULL, 0, FULL_WAIT_MS);
     }
-}
-
-static void answer_admins(struct store_thread *s, struct admins *a, enum err result)
-{
-    for (unsigned i = 0; i < a->count; i++) {
-        a->letters[i]->result = result;
-        send_home(s, a->letters[i]->reply, &a->letters[i]->letter);
-    }
-    a->count = 0;
 }
 
 static void log_outage(struct store_thread *s, enum err result)
@@ -104,82 +82,6 @@ static void write_group(struct store_thread *s)
     s->group_bytes = 0;
 }
 
-static void run_checkpoint(struct job *job)
-{
-    struct store_thread *s =
-        (struct store_thread *)(void *)((char *)job - offsetof(struct store_thread, checkpoint));
-    s->checkpoint_result = engine_checkpoint_run(s->engine);
-}
-
-static void note_checkpoint(struct store_thread *s, enum err result)
-{
-    if (result != OK) {
-        s->checkpoint_after_ms = clock_now_ms() + CHECKPOINT_PAUSE_MS;
-    }
-    if (result != OK && !s->checkpoint_failing) {
-        log_line(LOG_ERROR, "store", "checkpoints fail, the journal grows: %s", err_text(result));
-    } else if (result == OK && s->checkpoint_failing) {
-        log_line(LOG_WARN, "store", "checkpoints work again");
-    }
-    s->checkpoint_failing = result != OK;
-}
-
-static void end_checkpoint(struct store_thread *s)
-{
-    const enum err e = engine_checkpoint_end(s->engine, s->checkpoint_result);
-    note_checkpoint(s, e);
-    s->checkpointing = false;
-    answer_admins(s, &s->served, e);
-}
-
-/* True: a frozen head waits for run_checkpoint(). */
-static bool begin_checkpoint(struct store_thread *s)
-{
-    const enum err e = engine_checkpoint_begin(s->engine);
-    if (e == OK) {
-        s->served = s->waiting;
-        s->waiting.count = 0;
-        return true;
-    }
-    if (e != E_END) { /* E_END: all is in partitions already. */
-        note_checkpoint(s, e);
-    }
-    answer_admins(s, &s->waiting, e == E_END ? OK : e);
-    return false;
-}
-
-static void consider_checkpoint(struct store_thread *s)
-{
-    const bool wanted =
-        engine_wants_checkpoint(s->engine) && clock_now_ms() >= s->checkpoint_after_ms;
-    if (s->checkpointing || (!wanted && s->waiting.count == 0) || !begin_checkpoint(s)) {
-        return;
-    }
-    s->checkpointing = true;
-    s->checkpoint.run = run_checkpoint;
-    s->checkpoint.reply = s->mailbox;
-    workers_post(s->workers, &s->checkpoint);
-}
-
-static void consider_retention(struct store_thread *s)
-{
-    const int64_t now_ms = clock_now_ms();
-    if (s->options.retention_s > 0 && now_ms >= s->retain_after_ms) {
-        s->retain_after_ms = now_ms + RETENTION_EVERY_MS;
-        engine_retain(s->engine, clock_wall_ns() - s->options.retention_s * NS_PER_S);
-    }
-}
-
-static void take_admin(struct store_thread *s, struct admin_letter *letter)
-{
-    if (s->waiting.count == ADMINS_MAX) {
-        letter->result = E_BUSY;
-        send_home(s, letter->reply, &letter->letter);
-        return;
-    }
-    s->waiting.letters[s->waiting.count++] = letter;
-}
-
 static void take_letter(struct store_thread *s, struct letter *letter)
 {
     if (letter->kind == LETTER_BATCH) {
@@ -188,9 +90,9 @@ static void take_letter(struct store_thread *s, struct letter *letter)
         s->batches[s->group_count++] = parcel->batch;
         s->group_bytes += parcel->batch->record_bytes + parcel->batch->state.size;
     } else if (letter->kind == LETTER_ADMIN) {
-        take_admin(s, (struct admin_letter *)(void *)letter);
+        upkeep_take_admin(s->upkeep, (struct admin_letter *)(void *)letter);
     } else if (letter->kind == LETTER_JOB) {
-        end_checkpoint(s);
+        upkeep_take_job(s->upkeep, (struct job *)(void *)letter);
     } else {
         CHECK(letter->kind == LETTER_STOP);
         s->stopping = true;
@@ -207,30 +109,26 @@ static void take_letters(struct store_thread *s)
     }
 }
 
-/* Nobody posts any more. What is in the journal would be replayed at the next start; a last
- * checkpoint makes that start quick. */
+/* Nobody posts any more. */
 static void finish(struct store_thread *s)
 {
-    while (s->checkpointing) {
+    upkeep_stop(s->upkeep);
+    while (upkeep_is_busy(s->upkeep)) {
         mailbox_wait(s->mailbox, -1);
         take_letters(s);
         write_group(s);
     }
-    if (begin_checkpoint(s)) {
-        run_checkpoint(&s->checkpoint);
-        end_checkpoint(s);
-    }
+    upkeep_finish(s->upkeep);
 }
 
 static void run(void *raw)
 {
     struct store_thread *s = raw;
     while (!s->stopping) {
-        mailbox_wait(s->mailbox, RETENTION_EVERY_MS / 10);
+        mailbox_wait(s->mailbox, IDLE_WAIT_MS);
         take_letters(s);
         write_group(s);
-        consider_checkpoint(s);
-        consider_retention(s);
+        upkeep_turn(s->upkeep);
     }
     finish(s);
 }
@@ -244,9 +142,10 @@ enum err store_create(struct engine *engine, struct workers *workers,
     }
     s->engine = engine;
     s->workers = workers;
-    s->options = *options;
-    s->retain_after_ms = clock_now_ms() + RETENTION_EVERY_MS;
     enum err e = mailbox_create(SLOTS, &s->mailbox);
+    if (e == OK) {
+        e = upkeep_create(engine, workers, options, s->mailbox, &s->upkeep);
+    }
     if (e == OK) {
         e = tails_create(&s->tails);
     }
@@ -292,6 +191,7 @@ void store_stop(struct store_thread *s)
         thread_join(&s->thread);
         workers_settle(s->workers); /* One may be in the middle of posting a letter here. */
     }
+    upkeep_destroy(s->upkeep);
     tails_destroy(s->tails);
     mailbox_destroy(s->mailbox);
     free(s);

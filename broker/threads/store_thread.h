@@ -1,8 +1,9 @@
 /* The store thread: the only writer. It takes every batch that waits, commits them together, and
  * sends each back to the loop it came from; the next commit starts when the last one ends.
  *
- * It also runs checkpoints (on a worker) and retention, and reopens the journal after a failing
- * disk. A failed commit is reported in the batches' `result`, counted and logged once per outage.
+ * It also sees to checkpoints, sealing and retention (upkeep.h), and reopens the journal after a
+ * failing disk. A failed commit is reported in the batches' `result`, counted and logged once per
+ * outage.
  */
 
 #ifndef BROKER_THREADS_STORE_THREAD_H
@@ -50,10 +51,13 @@ void store_stop(struct store_thread *s);
 /* Any loop. E_BUSY: the mailbox is full (cannot happen with pools sized to it). */
 MUST_USE enum err store_post(struct store_thread *s, struct parcel *parcel);
 
-/* Checkpoint now; `reply` gets the letter back with `result` set: OK when everything that was
- * durable before is in partitions. */
+/* Do it now; `reply` gets the letter back with `result` set. Checkpoint: OK when everything that
+ * was durable before is in partitions. Seal: and all partitions are sealed, also those of periods
+ * that are not over. */
+enum admin_command { ADMIN_CHECKPOINT, ADMIN_SEAL };
 struct admin_letter {
     struct letter letter; /* LETTER_ADMIN; first member. */
+    enum admin_command command;
     struct mailbox *reply;
     void *context; /* The asker's. */
     enum err result;

@@ -11,10 +11,10 @@ int cmd_admin(int argc, char **argv)
     const struct option_row rows[] = {SERVER_OPTION(&address)};
     struct arguments o = {
         "admin",
-        "checkpoint",
+        "checkpoint|seal",
         "Do it now, and return when it is done. checkpoint: move what is only in the "
-        "journal\ninto partitions.",
-        "  hejnal admin checkpoint\n",
+        "journal\ninto partitions. seal: that, and merge all partitions into their smallest form.",
+        "  hejnal admin checkpoint\n  hejnal admin seal\n",
         rows,
         1,
         1,
@@ -25,8 +25,9 @@ int cmd_admin(int argc, char **argv)
     if (e != OK) {
         return e == E_END ? EXIT_DONE : EXIT_USAGE;
     }
-    if (strcmp(o.positional[0], "checkpoint") != 0) {
-        return command_fail(EXIT_USAGE, "admin", "unknown '%s'; it takes checkpoint",
+    const bool is_seal = strcmp(o.positional[0], "seal") == 0;
+    if (!is_seal && strcmp(o.positional[0], "checkpoint") != 0) {
+        return command_fail(EXIT_USAGE, "admin", "unknown '%s'; it takes checkpoint or seal",
                             o.positional[0]);
     }
     int code = server_connect("admin", address, &h);
@@ -34,7 +35,7 @@ int cmd_admin(int argc, char **argv)
         return code;
     }
     hejnal_set_timeout(h, -1);
-    enum hejnal_result result = hejnal_checkpoint(h);
+    enum hejnal_result result = is_seal ? hejnal_seal(h) : hejnal_checkpoint(h);
     code = result == HEJNAL_OK ? EXIT_DONE : server_fail("admin", h, result);
     hejnal_close(h);
     return code;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "storage/part/cutter.h"
+#include "storage/part/row_set.h"
 
 struct run {
     const struct checkpoint *checkpoint;
@@ -96,6 +97,18 @@ static enum err find_periods(struct run *r)
     return OK;
 }
 
+/* The rows of one group, from the next one on. */
+struct supply {
+    const struct row_set *rows;
+    size_t next;
+};
+
+static enum err fill(void *context, struct columns *columns, uint32_t rows)
+{
+    struct supply *s = context;
+    return row_set_put(s->rows, &s->next, columns, rows);
+}
+
 static enum err make_key(void *context, uint32_t group, int64_t first_ns, uint8_t key[16])
 {
     return part_flush_key(context, group, first_ns, key);
@@ -115,7 +128,8 @@ static enum err write_groups(struct run *r, struct part_period period, struct pa
     const uint32_t end = group_end(c);
     for (uint32_t group = 0; group < end; group++) {
         TRY(row_set_gather(&r->rows, c->heads, c->head_count, group, period));
-        TRY(cutter_write(r->cutter, group, &r->rows, &sink, &counts));
+        struct supply supply = {&r->rows, 0};
+        TRY(cutter_write(r->cutter, group, &(struct cutter_source){fill, &supply}, &sink, &counts));
         done->rows += r->rows.count;
     }
     done->duplicates += counts.duplicates;
@@ -154,7 +168,7 @@ static enum err write_partition(struct run *r, struct part_period period)
 
 static enum err write_all(struct run *r)
 {
-    TRY(cutter_create(&r->cutter));
+    TRY(cutter_create(false, &r->cutter));
     TRY(find_periods(r));
     for (size_t i = 0; i < r->period_count; i++) {
         TRY(write_partition(r, r->periods[i]));

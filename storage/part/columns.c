@@ -28,8 +28,17 @@ void columns_destroy(struct columns *c)
     free(c);
 }
 
+void columns_clear(struct columns *c)
+{
+    c->rows = 0;
+    c->used = 0;
+}
+
 static enum err use_column(struct columns *c, unsigned id)
 {
+    if ((c->used >> id & 1) != 0) {
+        return OK;
+    }
     if (c->values[id] == NULL) {
         c->values[id] = calloc(CHUNK_ROWS_MAX, sizeof *c->values[id]);
         if (c->values[id] == NULL) {
@@ -41,6 +50,14 @@ static enum err use_column(struct columns *c, unsigned id)
     return OK;
 }
 
+static enum err use_columns(struct columns *c, uint64_t columns)
+{
+    for (uint64_t left = columns & ~c->used; left != 0; left &= left - 1) {
+        TRY(use_column(c, (unsigned)__builtin_ctzll(left)));
+    }
+    return OK;
+}
+
 static uint64_t bits_of(double value)
 {
     uint64_t bits;
@@ -48,47 +65,192 @@ static uint64_t bits_of(double value)
     return bits;
 }
 
-/* Lay `row` over what row `at` holds already. */
-static enum err put_row(struct columns *c, uint32_t at, const struct head_row *row)
+/* Lay a value over what row `at` holds already. */
+static void put_value(struct columns *c, uint32_t at, unsigned id, double value)
+{
+    const uint64_t bit = UINT64_C(1) << (at % WORD_BITS);
+    uint64_t *word = &c->present[id][at / WORD_BITS];
+    if ((*word & bit) != 0) {
+        bool equal = bits_of(c->values[id][at]) == bits_of(value);
+        (equal ? c->duplicates : c->overwritten)[at]++;
+    }
+    *word |= bit;
+    c->values[id][at] = value;
+}
+
+/* The place of a row at `time_ns`: the last one, or one behind it. */
+static uint32_t place(struct columns *c, int64_t time_ns)
+{
+    if (c->rows > 0 && c->times[c->rows - 1] == time_ns) {
+        return c->rows - 1;
+    }
+    CHECK(c->rows < CHUNK_ROWS_MAX && (c->rows == 0 || c->times[c->rows - 1] < time_ns));
+    c->times[c->rows] = time_ns;
+    c->duplicates[c->rows] = c->overwritten[c->rows] = 0;
+    return c->rows++;
+}
+
+enum err columns_put_row(struct columns *c, const struct head_row *row)
 {
     const double *value = row->values;
-    const uint64_t bit = UINT64_C(1) << (at % WORD_BITS);
+    TRY(use_columns(c, row->columns));
+    const uint32_t at = place(c, row->time_ns);
     for (uint64_t left = row->columns; left != 0; left &= left - 1, value++) {
-        unsigned id = (unsigned)__builtin_ctzll(left);
-        if ((c->used >> id & 1) == 0) {
-            TRY(use_column(c, id));
-        }
-        uint64_t *word = &c->present[id][at / WORD_BITS];
-        if ((*word & bit) != 0) {
-            bool equal = bits_of(c->values[id][at]) == bits_of(*value);
-            (equal ? c->duplicates : c->overwritten)[at]++;
-        }
-        *word |= bit;
-        c->values[id][at] = *value;
+        put_value(c, at, (unsigned)__builtin_ctzll(left), *value);
     }
     return OK;
 }
 
-enum err columns_fill(struct columns *c, const struct row_set *rows, size_t from, uint32_t rows_max)
+static bool has(const struct columns *c, unsigned id, uint32_t at)
 {
-    CHECK(rows_max >= 1 && rows_max <= CHUNK_ROWS_MAX && from < rows->count);
-    c->rows = 0;
-    c->used = 0;
-    for (size_t i = from; i < rows->count; i++) {
-        const struct head_row *row = row_set_row(rows, i);
-        if (c->rows == 0 || c->times[c->rows - 1] != row->time_ns) {
-            if (c->rows == rows_max) {
-                break;
-            }
-            uint32_t n = c->rows++;
-            c->times[n] = row->time_ns;
-            c->duplicates[n] = n > 0 ? c->duplicates[n - 1] : 0;
-            c->overwritten[n] = n > 0 ? c->overwritten[n - 1] : 0;
+    return (c->present[id][at / WORD_BITS] >> (at % WORD_BITS) & 1) != 0;
+}
+
+enum err columns_put_one(struct columns *c, const struct columns *from, uint32_t at)
+{
+    TRY(use_columns(c, from->used));
+    const uint32_t to = place(c, from->times[at]);
+    c->duplicates[to] += from->duplicates[at];
+    c->overwritten[to] += from->overwritten[at];
+    for (uint64_t left = from->used; left != 0; left &= left - 1) {
+        unsigned id = (unsigned)__builtin_ctzll(left);
+        if (has(from, id, at)) {
+            put_value(c, to, id, from->values[id][at]);
         }
-        TRY(put_row(c, c->rows - 1, row));
-        c->next[c->rows - 1] = i + 1;
     }
     return OK;
+}
+
+/* Up to 64 bits of a map from bit `at` on. */
+static uint64_t take_bits(const uint64_t *map, uint32_t at, uint32_t count)
+{
+    const uint32_t word = at / WORD_BITS, shift = at % WORD_BITS;
+    uint64_t bits = map[word] >> shift;
+    if (shift > 0 && word + 1 < CHUNK_PRESENT_WORDS) {
+        bits |= map[word + 1] << (WORD_BITS - shift);
+    }
+    return count == WORD_BITS ? bits : bits & ((UINT64_C(1) << count) - 1);
+}
+
+static void put_bits(uint64_t *map, uint32_t at, uint64_t bits)
+{
+    const uint32_t word = at / WORD_BITS, shift = at % WORD_BITS;
+    map[word] |= bits << shift;
+    if (shift > 0 && word + 1 < CHUNK_PRESENT_WORDS) {
+        map[word + 1] |= bits >> (WORD_BITS - shift);
+    }
+}
+
+static void copy_bits(uint64_t *to, uint32_t to_at, const uint64_t *from, uint32_t from_at,
+                      uint32_t count)
+{
+    while (count > 0) {
+        uint32_t some = count < WORD_BITS ? count : WORD_BITS;
+        put_bits(to, to_at, take_bits(from, from_at, some));
+        to_at += some;
+        from_at += some;
+        count -= some;
+    }
+}
+
+enum err columns_put_run(struct columns *c, const struct columns *from, uint32_t at, uint32_t count)
+{
+    CHECK(count <= CHUNK_ROWS_MAX - c->rows && at + count <= from->rows);
+    CHECK(count == 0 || c->rows == 0 || c->times[c->rows - 1] < from->times[at]);
+    TRY(use_columns(c, from->used));
+    memcpy(c->times + c->rows, from->times + at, count * sizeof c->times[0]);
+    memcpy(c->duplicates + c->rows, from->duplicates + at, count * sizeof c->duplicates[0]);
+    memcpy(c->overwritten + c->rows, from->overwritten + at, count * sizeof c->overwritten[0]);
+    for (uint64_t left = from->used; left != 0; left &= left - 1) {
+        unsigned id = (unsigned)__builtin_ctzll(left);
+        memcpy(c->values[id] + c->rows, from->values[id] + at, count * sizeof(double));
+        copy_bits(c->present[id], c->rows, from->present[id], at, count);
+    }
+    c->rows += count;
+    return OK;
+}
+
+/* The first `count` values of a column to the rows they belong to; both lists of times ascend. From
+ * behind, so that a value never lands on one that is still to move. */
+static enum err spread(struct columns *c, unsigned id, const int64_t *times, uint32_t count)
+{
+    uint32_t row = c->rows;
+    for (uint32_t i = count; i-- > 0;) {
+        while (row > 0 && c->times[row - 1] != times[i]) {
+            row--;
+        }
+        if (row-- == 0) {
+            return E_CORRUPT;
+        }
+        c->values[id][row] = c->values[id][i];
+        c->present[id][row / WORD_BITS] |= UINT64_C(1) << (row % WORD_BITS);
+    }
+    return OK;
+}
+
+static enum err put_column(struct columns *c, const struct chunk *chunk, unsigned index,
+                           struct chunk_scratch *scratch)
+{
+    const unsigned id = chunk->column[index].id;
+    uint32_t count;
+    TRY(use_column(c, id));
+    TRY(chunk_points(chunk, index, c->times, scratch, c->own_times, c->values[id], &count));
+    return spread(c, id, c->own_times, count);
+}
+
+static enum err put_chunk(struct columns *c, const struct chunk *chunk,
+                          struct chunk_scratch *scratch)
+{
+    TRY(chunk_times(chunk, scratch, c->times));
+    c->rows = chunk->rows;
+    memset(c->duplicates, 0, chunk->rows * sizeof c->duplicates[0]);
+    memset(c->overwritten, 0, chunk->rows * sizeof c->overwritten[0]);
+    for (unsigned i = 0; i < chunk->columns; i++) {
+        TRY(put_column(c, chunk, i, scratch));
+    }
+    return OK;
+}
+
+enum err columns_put_chunk(struct columns *c, const struct chunk *chunk,
+                           struct chunk_scratch *scratch)
+{
+    columns_clear(c);
+    enum err e = put_chunk(c, chunk, scratch);
+    if (e != OK) {
+        columns_clear(c);
+    }
+    return e;
+}
+
+/* Bits `rows` and up of a map move to the front; true: there are some. */
+static bool shift_bits(uint64_t *map, uint32_t rows, uint32_t left)
+{
+    uint64_t any = 0;
+    uint32_t at = 0;
+    for (; at < left; at += WORD_BITS) {
+        uint32_t some = left - at < WORD_BITS ? left - at : WORD_BITS;
+        map[at / WORD_BITS] = take_bits(map, rows + at, some);
+        any |= map[at / WORD_BITS];
+    }
+    memset(map + at / WORD_BITS, 0, (CHUNK_PRESENT_WORDS - at / WORD_BITS) * sizeof map[0]);
+    return any != 0;
+}
+
+void columns_drop(struct columns *c, uint32_t rows)
+{
+    const uint32_t left = c->rows - rows;
+    CHECK(rows <= c->rows);
+    memmove(c->times, c->times + rows, left * sizeof c->times[0]);
+    memmove(c->duplicates, c->duplicates + rows, left * sizeof c->duplicates[0]);
+    memmove(c->overwritten, c->overwritten + rows, left * sizeof c->overwritten[0]);
+    for (uint64_t used = c->used; used != 0; used &= used - 1) {
+        unsigned id = (unsigned)__builtin_ctzll(used);
+        memmove(c->values[id], c->values[id] + rows, left * sizeof(double));
+        if (!shift_bits(c->present[id], rows, left)) {
+            c->used &= ~(UINT64_C(1) << id);
+        }
+    }
+    c->rows = left;
 }
 
 /* Presence in the first `rows` rows: 0 none, 1 some, 2 all. */

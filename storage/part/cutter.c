@@ -2,8 +2,6 @@
 
 #include <stdlib.h>
 
-#include "storage/part/columns.h"
-
 enum {
     ENCODED_BYTES_MAX =
         64 * 1024, /* Much more than is kept, to learn by how much it is too much. */
@@ -21,10 +19,10 @@ struct cutter {
     struct columns *columns;
     struct writer best, next; /* Encoded chunks: the best so far, and the one being tried. */
     uint32_t best_rows;       /* 0: none yet. */
+    bool dense;
     /* Of the group being cut: */
     uint32_t group;
-    const struct row_set *rows;
-    size_t at;        /* Row the next chunk starts with. */
+    bool ended;       /* The source has no more rows than are in `columns`. */
     double row_bytes; /* What a row took last; 0: unknown. */
 };
 
@@ -37,7 +35,7 @@ static enum err init(struct cutter *c)
     return c->best.at != NULL && c->next.at != NULL ? OK : E_NO_MEMORY;
 }
 
-enum err cutter_create(struct cutter **out)
+enum err cutter_create(bool dense, struct cutter **out)
 {
     struct cutter *c = calloc(1, sizeof *c);
     enum err e = c == NULL ? E_NO_MEMORY : init(c);
@@ -45,6 +43,7 @@ enum err cutter_create(struct cutter **out)
         cutter_destroy(c);
         return e;
     }
+    c->dense = dense;
     *out = c;
     return OK;
 }
@@ -70,6 +69,7 @@ static enum err encode(struct cutter *c, uint32_t rows, struct bytes key)
     struct chunk_input input;
     struct columns_mask mask;
     columns_describe(c->columns, rows, list, &input, &mask);
+    input.dense = c->dense;
     c->next.size = 0;
     enum err e = chunk_write(&input, key, c->scratch, &c->next);
     columns_unmask(c->columns, &mask);
@@ -120,7 +120,7 @@ static enum err try_rows(struct cutter *c, struct bytes key, struct search *s)
     return c->best_rows + 1 >= s->too_many ? E_END : OK;
 }
 
-/* Leave in `best` a chunk of as many of the filled rows as fill `page` bytes, in few steps. */
+/* Leave in `best` a chunk of as many of the rows at hand as fill `page` bytes, in few steps. */
 static enum err find_cut(struct cutter *c, struct bytes key, size_t page)
 {
     const uint32_t filled = c->columns->rows;
@@ -150,22 +150,32 @@ static enum err halve_rest(struct cutter *c, struct bytes key)
     return OK;
 }
 
-/* Rows worth filling for the next chunk: twice what is expected to fit. */
+/* Rows worth having at hand for the next chunk: twice what is expected to fit. */
 static uint32_t window(const struct cutter *c, size_t page)
 {
     double expected = c->row_bytes > 0 ? (double)page / c->row_bytes : ROWS_FIRST * 4.0;
     return clamp(2 * expected + ROWS_MIN, ROWS_MIN, CHUNK_ROWS_MAX);
 }
 
-/* Leave in `best` the chunk that starts at row `at`. */
+/* Leave in `best` the chunk that starts with the first row at hand. */
 static enum err cut_one(struct cutter *c, struct bytes key)
 {
-    TRY(columns_fill(c->columns, c->rows, c->at, window(c, CHUNK_PAGE_BYTES)));
     size_t pages = 1 + ((size_t)__builtin_popcountll(c->columns->used) - 1) / COLUMNS_PER_PAGE;
     TRY(find_cut(c, key, pages * FILE_PAGE_BYTES - (FILE_PAGE_BYTES - CHUNK_PAGE_BYTES)));
     c->row_bytes = (double)c->best.size / c->best_rows;
-    bool is_rest = c->columns->next[c->best_rows - 1] == c->rows->count;
+    bool is_rest = c->ended && c->best_rows == c->columns->rows;
     return is_rest ? halve_rest(c, key) : OK;
+}
+
+static void count(const struct cutter *c, struct cutter_counts *counts)
+{
+    counts->chunks++;
+    counts->chunk_bytes += c->best.size;
+    counts->rows += c->best_rows;
+    for (uint32_t i = 0; i < c->best_rows; i++) {
+        counts->duplicates += c->columns->duplicates[i];
+        counts->overwritten += c->columns->overwritten[i];
+    }
 }
 
 static enum err write_one(struct cutter *c, const struct cutter_sink *sink,
@@ -173,27 +183,35 @@ static enum err write_one(struct cutter *c, const struct cutter_sink *sink,
 {
     uint8_t raw[16];
     const struct bytes key = {raw, sizeof raw};
-    const struct columns *columns = c->columns;
-    TRY(sink->make_key(sink->context, c->group, row_set_row(c->rows, c->at)->time_ns, raw));
+    TRY(sink->make_key(sink->context, c->group, c->columns->times[0], raw));
     TRY(cut_one(c, key));
     TRY(sink->put(sink->context, key, (struct bytes){c->best.at, c->best.size}));
-    counts->chunks++;
-    counts->chunk_bytes += c->best.size;
-    counts->duplicates += columns->duplicates[c->best_rows - 1];
-    counts->overwritten += columns->overwritten[c->best_rows - 1];
-    c->at = columns->next[c->best_rows - 1];
+    count(c, counts);
+    columns_drop(c->columns, c->best_rows);
     return OK;
 }
 
-enum err cutter_write(struct cutter *c, uint32_t group, const struct row_set *rows,
+static enum err fill(struct cutter *c, const struct cutter_source *source)
+{
+    const uint32_t rows = window(c, CHUNK_PAGE_BYTES);
+    if (!c->ended && c->columns->rows < rows) {
+        TRY(source->fill(source->context, c->columns, rows));
+        c->ended = c->columns->rows < rows;
+    }
+    return OK;
+}
+
+enum err cutter_write(struct cutter *c, uint32_t group, const struct cutter_source *source,
                       const struct cutter_sink *sink, struct cutter_counts *counts)
 {
     c->group = group;
-    c->rows = rows;
-    c->at = 0;
+    c->ended = false;
     c->row_bytes = 0;
-    while (c->at < rows->count) {
+    columns_clear(c->columns);
+    TRY(fill(c, source));
+    while (c->columns->rows > 0) {
         TRY(write_one(c, sink, counts));
+        TRY(fill(c, source));
     }
     return OK;
 }

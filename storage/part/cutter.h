@@ -9,12 +9,20 @@
 #define STORAGE_PART_CUTTER_H
 
 #include "base/bytes.h"
-#include "storage/part/row_set.h"
+#include "storage/part/columns.h"
 
 struct cutter;
 
-MUST_USE enum err cutter_create(struct cutter **out);
+/* `dense`: for chunks that stay, smaller for twice the time. E_NO_MEMORY. */
+MUST_USE enum err cutter_create(bool dense, struct cutter **out);
 void cutter_destroy(struct cutter *c); /* NULL is fine. */
+
+/* Where rows come from: put more of them behind those in `columns`, until it holds `rows` or there
+ * are no more; all of the last time. */
+struct cutter_source {
+    enum err (*fill)(void *context, struct columns *columns, uint32_t rows);
+    void *context;
+};
 
 /* Where chunks go: `key` and `chunk` are borrowed for the call. */
 struct cutter_sink {
@@ -25,12 +33,12 @@ struct cutter_sink {
 
 struct cutter_counts {
     uint64_t duplicates, overwritten; /* Values, as in struct checkpoint_result. */
+    uint64_t rows;                    /* Distinct times. */
     uint64_t chunks, chunk_bytes;
 };
 
-/* Cut all of `rows`, merging equal times column by column; adds to `counts`. The sink's errors, and
- * those of chunk_write(). */
-MUST_USE enum err cutter_write(struct cutter *c, uint32_t group, const struct row_set *rows,
+/* Cut all rows of a group; adds to `counts`. Errors of source and sink, and of chunk_write(). */
+MUST_USE enum err cutter_write(struct cutter *c, uint32_t group, const struct cutter_source *source,
                                const struct cutter_sink *sink, struct cutter_counts *counts);
 
 #endif /* STORAGE_PART_CUTTER_H */

@@ -3,134 +3,30 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/check.h"
 #include "base/clock.h"
-#include "base/timestamp.h"
 #include "storage/part/part_env.h"
 
-enum {
-    DAY_S = 86400,
-    WEEK_S = 7 * DAY_S,
-    MONDAY_S = -3 * DAY_S, /* 1969-12-29. */
-    FILE_BYTES_MIN = 8192  /* A file that holds nothing yet has two pages. */
-};
+enum { FILE_BYTES_MIN = 8192 /* A file that holds nothing yet has two pages. */ };
 
-static int64_t floor_to(int64_t value, int64_t step)
-{
-    int64_t rest = value % step;
-    return rest < 0 ? value - rest - step : value - rest;
-}
-
-/* At the ends of what 64 bits can say, two centuries behind what the store accepts, it stays there.
- */
-static int64_t to_ns(int64_t time_s)
-{
-    int64_t time_ns;
-    if (__builtin_mul_overflow(time_s, NS_PER_S, &time_ns)) {
-        return time_s < 0 ? INT64_MIN : INT64_MAX;
-    }
-    return time_ns;
-}
-
-struct part_period part_period_of(int64_t time_ns, int64_t length_s)
-{
-    CHECK(length_s > 0);
-    int64_t origin_s = length_s % WEEK_S == 0 ? MONDAY_S : 0;
-    int64_t time_s = time_ns / NS_PER_S - (time_ns % NS_PER_S < 0);
-    int64_t start_s = floor_to(time_s - origin_s, length_s) + origin_s;
-    return (struct part_period){to_ns(start_s), to_ns(start_s + length_s)};
-}
-
-void part_name_write(struct part_period period, char to[PART_NAME_BYTES_MAX])
-{
-    const int64_t start_s = period.start_ns / NS_PER_S;
-    const long long length_s = (period.end_ns - period.start_ns) / NS_PER_S;
-    const time_t start = (time_t)start_s;
-    char clock[16] = "";
-    struct tm utc;
-    CHECK(gmtime_r(&start, &utc) != NULL);
-    if (start_s % DAY_S != 0) {
-        snprintf(clock, sizeof clock, "T%02d%02d%02d", utc.tm_hour, utc.tm_min, utc.tm_sec);
-    }
-    int size = snprintf(to, PART_NAME_BYTES_MAX, "%04d%02d%02d%s-%lld.act.mdb", utc.tm_year + 1900,
-                        utc.tm_mon + 1, utc.tm_mday, clock, length_s);
-    CHECK(size > 0 && size < PART_NAME_BYTES_MAX);
-}
-
-/* `digits_min` to `digits_max` decimal digits. */
-static enum err take_number(const char **at, int digits_min, int digits_max, int64_t *out)
-{
-    int64_t sum = 0;
-    int digits = 0;
-    for (; digits < digits_max && **at >= '0' && **at <= '9'; digits++, (*at)++) {
-        sum = sum * 10 + (**at - '0');
-    }
-    *out = sum;
-    return digits >= digits_min ? OK : E_MALFORMED;
-}
-
-static enum err take_date(const char **at, int64_t *start_s)
-{
-    int64_t year, month, day, hour = 0, minute = 0, second = 0;
-    TRY(take_number(at, 4, 4, &year));
-    TRY(take_number(at, 2, 2, &month));
-    TRY(take_number(at, 2, 2, &day));
-    if (**at == 'T') {
-        (*at)++;
-        TRY(take_number(at, 2, 2, &hour));
-        TRY(take_number(at, 2, 2, &minute));
-        TRY(take_number(at, 2, 2, &second));
-    }
-    struct tm utc = {.tm_year = (int)year - 1900,
-                     .tm_mon = (int)month - 1,
-                     .tm_mday = (int)day,
-                     .tm_hour = (int)hour,
-                     .tm_min = (int)minute,
-                     .tm_sec = (int)second};
-    *start_s = (int64_t)timegm(&utc);
-    return OK;
-}
-
-enum err part_name_read(const char *name, struct part_period *out)
-{
-    const char *at = name;
-    char again[PART_NAME_BYTES_MAX];
-    int64_t start_s, length_s;
-    TRY(take_date(&at, &start_s));
-    if (*at++ != '-') {
-        return E_MALFORMED;
-    }
-    TRY(take_number(&at, 1, 9, &length_s));
-    if (length_s == 0 || start_s < MONDAY_S || start_s > TIMESTAMP_MAX_NS / NS_PER_S) {
-        return E_MALFORMED;
-    }
-    struct part_period period = {start_s * NS_PER_S, (start_s + length_s) * NS_PER_S};
-    part_name_write(period, again); /* One name for each period, so no February 30. */
-    if (strcmp(again, name) != 0) {
-        return E_MALFORMED;
-    }
-    *out = period;
-    return OK;
-}
-
-static struct part *make_part(const char *directory, struct part_period period)
+static struct part *make_part(const char *directory, struct part_name name, const char *suffix)
 {
     static atomic_ullong next_id = 1;
-    char name[PART_NAME_BYTES_MAX];
+    char text[PART_NAME_BYTES_MAX];
     struct part *p = calloc(1, sizeof *p);
     if (p == NULL) {
         return NULL;
     }
-    part_name_write(period, name);
-    if (asprintf(&p->path, "%s/%s", directory, name) < 0) {
+    part_name_write(name, text);
+    if (asprintf(&p->path, "%s/%s%s", directory, text, suffix) < 0) {
         free(p);
         return NULL;
     }
-    p->period = period;
+    p->name = name;
     p->id = atomic_fetch_add(&next_id, 1);
     atomic_store(&p->references, 1);
     lock_init(&p->lock);
@@ -188,10 +84,10 @@ static enum err open_file(struct part *p)
     return e == E_NO_SPACE && found ? OK : e; /* The next flush cleans, too; reading goes on. */
 }
 
-static enum err open_part(const char *directory, struct part_period period, bool read_only,
+static enum err open_part(const char *directory, struct part_name name, bool read_only,
                           struct part **out)
 {
-    struct part *p = make_part(directory, period);
+    struct part *p = make_part(directory, name, "");
     if (p == NULL) {
         return E_NO_MEMORY;
     }
@@ -205,14 +101,61 @@ static enum err open_part(const char *directory, struct part_period period, bool
     return OK;
 }
 
-enum err part_open(const char *directory, struct part_period period, struct part **out)
+enum err part_open(const char *directory, struct part_name name, struct part **out)
 {
-    return open_part(directory, period, false, out);
+    return open_part(directory, name, name.kind == PART_SEALED, out);
 }
 
-enum err part_open_read_only(const char *directory, struct part_period period, struct part **out)
+enum err part_open_read_only(const char *directory, struct part_name name, struct part **out)
 {
-    return open_part(directory, period, true, out);
+    return open_part(directory, name, true, out);
+}
+
+#define UNFINISHED ".unfinished"
+
+bool part_is_rubbish(const char *file_name)
+{
+    return strstr(file_name, ".seal.mdb" UNFINISHED) != NULL;
+}
+
+enum err part_seal_begin(const char *directory, struct part_name name, struct part **out)
+{
+    struct part *p = make_part(directory, name, UNFINISHED);
+    if (p == NULL) {
+        return E_NO_MEMORY;
+    }
+    CHECK(name.kind == PART_SEALED);
+    atomic_store(&p->doomed, true); /* Until it is whole. */
+    if (unlink(p->path) != 0 && errno != ENOENT) {
+        part_drop(p);
+        return E_IO;
+    }
+    *out = p;
+    return OK;
+}
+
+/* Nobody is inside: the environment was closed by the last one who wrote, and is opened again under
+ * the new name. */
+enum err part_seal_end(struct part *p)
+{
+    char *unfinished = p->path;
+    const size_t size = strlen(unfinished) - strlen(UNFINISHED);
+    char *path = strndup(unfinished, size);
+    if (path == NULL) {
+        return E_NO_MEMORY;
+    }
+    enum err e = kv_rename(unfinished, path);
+    if (e != OK) {
+        free(path);
+        return e;
+    }
+    p->path = path;
+    p->read_only = true;
+    free(unfinished);
+    TRY(part_env_enter(p, PART_READ)); /* What will be read from now on is looked at once. */
+    part_env_leave(p);
+    atomic_store(&p->doomed, false);
+    return OK;
 }
 
 void part_hold(struct part *p)
@@ -237,6 +180,7 @@ void part_drop(struct part *p)
     }
     signal_fini(&p->left);
     lock_fini(&p->lock);
+    free(p->sources);
     free(p->path);
     free(p);
 }
@@ -246,9 +190,14 @@ void part_doom(struct part *p)
     atomic_store(&p->doomed, true);
 }
 
+struct part_name part_name(const struct part *p)
+{
+    return p->name;
+}
+
 struct part_period part_period(const struct part *p)
 {
-    return p->period;
+    return p->name.period;
 }
 
 uint64_t part_id(const struct part *p)
@@ -270,6 +219,12 @@ uint64_t part_file_bytes(const struct part *p)
 {
     struct stat file;
     return stat(p->path, &file) == 0 ? (uint64_t)file.st_blocks * 512 : 0;
+}
+
+int64_t part_changed_ns(const struct part *p)
+{
+    struct stat file;
+    return stat(p->path, &file) == 0 ? file.st_mtim.tv_sec * NS_PER_S + file.st_mtim.tv_nsec : 0;
 }
 
 bool part_mark_damaged(struct part *p)

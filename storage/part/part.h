@@ -1,11 +1,12 @@
 /* A partition: all chunks whose points fall into one period, in one file of its own.
  *
- * parts/<start of period>-<seconds>.act.mdb, e.g. 20170102-604800.act.mdb. The active file is
- * written by checkpoints: table "chunks", key (flush BE u32, group BE u32, t_first ^ 2^63 BE u64)
- * in append order; table "meta" names format version, period, the last complete flush and the
- * journal position it covers. A flush counts only when meta names it, so a crash in the middle
- * leaves nothing. Chunks of a later flush win over earlier ones at equal times. Retention unlinks
- * the file. */
+ * An active file is written by checkpoints: table "chunks", key (flush BE u32, group BE u32,
+ * t_first ^ 2^63 BE u64) in append order; table "meta" names format version, period, the last
+ * complete flush and the journal position it covers. A flush counts only when meta names it, so a
+ * crash in the middle leaves nothing. Chunks of a later flush win over earlier ones at equal times.
+ *
+ * A sealed file has one flush and is never changed: sealing writes a new one that takes the place
+ * of those it was made from (seal.h). A file that nobody wants any more is unlinked. */
 
 #ifndef STORAGE_PART_PART_H
 #define STORAGE_PART_PART_H
@@ -14,33 +15,20 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "storage/part/part_name.h"
 
 struct part;
 
-struct part_period {
-    int64_t start_ns, end_ns; /* start <= t < end */
-};
-
-/* The period that holds `time_ns` (0 or later), for periods of `length_s` seconds, weeks on Monday.
- */
-struct part_period part_period_of(int64_t time_ns, int64_t length_s);
-
-/* Open (or make) the file of a period, directly in `directory`. The new part has one reference.
- * Rubbish of an unfinished flush is removed. A part holds its file open only while it is in use or
- * among the PART_OPEN_MAX used last. E_VERSION, E_CORRUPT, errors of kv.h. */
+/* Open the file `name` directly in `directory`, or make it if it is an active one. The new part has
+ * one reference. Rubbish of an unfinished flush is removed. A part holds its file open only while
+ * it is in use or among the PART_OPEN_MAX used last. E_VERSION, E_CORRUPT, errors of kv.h;
+ * E_NOT_FOUND: sealed and absent. */
 enum { PART_OPEN_MAX = 256 };
-MUST_USE enum err part_open(const char *directory, struct part_period period, struct part **out);
+MUST_USE enum err part_open(const char *directory, struct part_name name, struct part **out);
 
 /* The same for reading only: the file is never changed. E_NOT_FOUND: there is none. */
-MUST_USE enum err part_open_read_only(const char *directory, struct part_period period,
+MUST_USE enum err part_open_read_only(const char *directory, struct part_name name,
                                       struct part **out);
-
-/* The name of a period's file, with a 0 byte. */
-enum { PART_NAME_BYTES_MAX = 64 };
-void part_name_write(struct part_period period, char to[PART_NAME_BYTES_MAX]);
-
-/* The period in a file's name. E_MALFORMED: not a partition's name. */
-MUST_USE enum err part_name_read(const char *name, struct part_period *out);
 
 /* References, any thread; the last one closes the file, and unlinks it if part_doom() was called.
  */
@@ -48,11 +36,13 @@ void part_hold(struct part *p);
 void part_drop(struct part *p);
 void part_doom(struct part *p);
 
-struct part_period part_period(const struct part *p);
-uint64_t part_id(const struct part *p);          /* Of this opening; never given twice. */
-uint64_t part_applied(const struct part *p);     /* Journal position its flushes cover. */
-uint32_t part_flush_count(const struct part *p); /* Complete flushes; they count from 1. */
+struct part_name part_name(const struct part *p);
+struct part_period part_period(const struct part *p); /* Of its name. */
+uint64_t part_id(const struct part *p);               /* Of this opening; never given twice. */
+uint64_t part_applied(const struct part *p);          /* Journal position its flushes cover. */
+uint32_t part_flush_count(const struct part *p);      /* Complete flushes; they count from 1. */
 uint64_t part_file_bytes(const struct part *p);
+int64_t part_changed_ns(const struct part *p); /* Wall clock of the last write to the file. */
 
 /* Remember that a chunk of it is damaged. True for the first who says so: he writes the log. */
 bool part_mark_damaged(struct part *p);
@@ -67,6 +57,27 @@ MUST_USE enum err part_flush_key(struct part_flush *f, uint32_t group, int64_t f
 MUST_USE enum err part_flush_put(struct part_flush *f, struct bytes key, struct bytes chunk);
 MUST_USE enum err part_flush_end(struct part_flush *f, uint64_t applied);
 void part_flush_abort(struct part_flush *f);
+
+/* Writing a sealed file: begin makes a part nobody else knows, in a file under another name; then
+ * one flush as above; part_seal_end() after part_flush_end() gives the file its name, durably.
+ * Until then part_drop() leaves nothing behind, and after a crash part_is_rubbish() knows it. */
+MUST_USE enum err part_seal_begin(const char *directory, struct part_name name, struct part **out);
+MUST_USE enum err part_seal_end(struct part *p);
+
+/* The files a sealed one was made from: what a crash left of them may go. Said before
+ * part_flush_end(), asked after opening. */
+MUST_USE enum err part_flush_sources(struct part_flush *f, struct part *const *parts, size_t count);
+bool part_is_source(const struct part *sealed, struct part_name name);
+
+/* A chunk of `from` that cannot be read: keep its bytes aside for a person to look at. Readers do
+ * not see them. */
+MUST_USE enum err part_flush_keep(struct part_flush *f, const struct part *from, struct bytes key,
+                                  struct bytes value);
+/* All that `from` has kept aside itself. */
+MUST_USE enum err part_flush_keep_again(struct part_flush *f, struct part *from);
+
+/* Whether the file is one that part_seal_begin() left unfinished: it may go. */
+bool part_is_rubbish(const char *file_name);
 
 /* OK: the flushes counted are on the disk, also those of an earlier process (see kv_confirm()).
  * Writes at most once. Not while a flush is being written. Errors of kv.h. */

@@ -10,7 +10,7 @@
  * its own size, LMDB rounds up. */
 #define MAP_BYTES (UINT64_C(64) << 30)
 
-enum { DELETES_MAX = 4096 /* In one transaction. */ };
+enum { DELETES_MAX = 4096 /* In one transaction. */, TABLES_MAX = 8 };
 
 static struct {
     struct lock lock;
@@ -91,11 +91,13 @@ static enum err load_meta(struct part *p, struct kv_txn *txn)
 {
     struct bytes raw;
     struct part_meta meta;
+    const struct part_period period = p->name.period;
     TRY(kv_get(txn, p->meta, bytes_of("part"), &raw));
     TRY(part_meta_read(raw, &meta));
-    if (meta.period.start_ns != p->period.start_ns || meta.period.end_ns != p->period.end_ns) {
+    if (meta.period.start_ns != period.start_ns || meta.period.end_ns != period.end_ns) {
         return E_CORRUPT;
     }
+    TRY(part_env_load_sources(p, txn));
     atomic_store(&p->applied, meta.applied);
     atomic_store(&p->flushes, meta.flushes);
     return OK;
@@ -133,7 +135,7 @@ static enum err make_tables(struct part *p, struct kv_txn *txn)
     if (!clean) {
         return E_CORRUPT;
     }
-    part_meta_write(&(struct part_meta){.period = p->period}, raw);
+    part_meta_write(&(struct part_meta){.period = p->name.period}, raw);
     return kv_put(txn, p->meta, bytes_of("part"), (struct bytes){raw, sizeof raw}, KV_UPSERT);
 }
 
@@ -164,7 +166,7 @@ static enum err open_kv(struct part *p, enum part_mode mode)
 {
     const bool writable = mode == PART_WRITE;
     const struct kv_options options = {
-        .map_bytes = writable ? MAP_BYTES : 1, .tables = 2, .read_only = !writable};
+        .map_bytes = writable ? MAP_BYTES : 1, .tables = TABLES_MAX, .read_only = !writable};
     TRY(kv_open(p->path, &options, &p->kv));
     p->writable = writable;
     enum err e = writable ? open_for_writing(p) : open_for_reading(p);

@@ -26,8 +26,10 @@ struct part {
     atomic_uint flushes;   /* Complete ones; a reader looks before it begins its transaction. */
     atomic_ullong applied;
     uint64_t id;
-    struct part_period period;
-    bool read_only; /* Never changed, not even cleaned. */
+    struct part_name name;
+    bool read_only;   /* Never changed, not even cleaned. */
+    uint8_t *sources; /* Of a sealed part: see part_kept.c; fixed once open. */
+    size_t source_count;
     char *path;
 
     struct lock lock;   /* Guards what follows. */
@@ -63,5 +65,12 @@ void part_env_close(struct part *p);
 MUST_USE enum err part_env_clean(struct part *p);
 /* Inside: whether there are any. */
 MUST_USE enum err part_env_is_clean(struct part *p, bool *clean);
+
+/* Read what a sealed file was made from; inside, at the first opening. */
+MUST_USE enum err part_env_load_sources(struct part *p, struct kv_txn *txn);
+
+/* Part of a flush: a pair of table "meta", and one of table "damaged". */
+MUST_USE enum err part_flush_say(struct part_flush *f, struct bytes key, struct bytes value);
+MUST_USE enum err part_flush_keep_raw(struct part_flush *f, struct bytes key, struct bytes value);
 
 #endif /* STORAGE_PART_PART_ENV_H */

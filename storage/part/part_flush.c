@@ -13,6 +13,8 @@ struct part_flush {
     struct kv_txn *txn; /* NULL between transactions. */
     size_t txn_bytes;
     uint32_t number;
+    struct kv_table damaged; /* Made when needed. */
+    bool has_damaged;
 };
 
 enum err part_flush_begin(struct part *p, struct part_flush **out)
@@ -41,7 +43,7 @@ enum err part_flush_begin(struct part *p, struct part_flush **out)
 
 enum err part_flush_key(struct part_flush *f, uint32_t group, int64_t first_ns, uint8_t key[16])
 {
-    const struct part_period period = f->part->period;
+    const struct part_period period = f->part->name.period;
     CHECK(first_ns >= period.start_ns && first_ns < period.end_ns);
     part_key_write((struct part_key){f->number, group, first_ns}, key);
     return OK;
@@ -73,11 +75,27 @@ enum err part_flush_put(struct part_flush *f, struct bytes key, struct bytes chu
     return f->txn_bytes >= TXN_BYTES ? commit(f) : OK;
 }
 
+enum err part_flush_say(struct part_flush *f, struct bytes key, struct bytes value)
+{
+    TRY(begin(f));
+    return kv_put(f->txn, f->part->meta, key, value, KV_UPSERT);
+}
+
+enum err part_flush_keep_raw(struct part_flush *f, struct bytes key, struct bytes value)
+{
+    TRY(begin(f));
+    if (!f->has_damaged) {
+        TRY(kv_table_make(f->txn, "damaged", &f->damaged));
+        f->has_damaged = true;
+    }
+    return kv_put(f->txn, f->damaged, key, value, KV_UPSERT);
+}
+
 enum err part_flush_end(struct part_flush *f, uint64_t applied)
 {
     struct part *p = f->part;
     uint8_t raw[PART_META_BYTES];
-    part_meta_write(&(struct part_meta){p->period, f->number, applied}, raw);
+    part_meta_write(&(struct part_meta){p->name.period, f->number, applied}, raw);
     TRY(begin(f));
     TRY(kv_put(f->txn, p->meta, bytes_of("part"), (struct bytes){raw, sizeof raw}, KV_UPSERT));
     TRY(commit(f));

@@ -80,3 +80,15 @@ enum err row_set_gather(struct row_set *s, struct head *const *heads, unsigned h
     timed_sort(s->order, s->count, s->buffer);
     return OK;
 }
+
+enum err row_set_put(const struct row_set *s, size_t *from, struct columns *c, uint32_t rows)
+{
+    for (; *from < s->count; (*from)++) {
+        const struct head_row *row = row_set_row(s, *from);
+        if (c->rows >= rows && row->time_ns != c->times[c->rows - 1]) {
+            break;
+        }
+        TRY(columns_put_row(c, row));
+    }
+    return OK;
+}

@@ -6,6 +6,7 @@
 #define STORAGE_PART_ROW_SET_H
 
 #include "storage/memory/head.h"
+#include "storage/part/columns.h"
 #include "storage/part/part.h"
 #include "storage/part/timed.h"
 
@@ -23,6 +24,11 @@ void row_set_fini(struct row_set *s);
  * for the next. E_NO_MEMORY. */
 MUST_USE enum err row_set_gather(struct row_set *s, struct head *const *heads, unsigned head_count,
                                  uint32_t group, struct part_period period);
+
+/* Put rows from the `*from`th on behind those in `c`, until it has `rows`; all of the last time.
+ * `*from` moves on. E_NO_MEMORY. */
+MUST_USE enum err row_set_put(const struct row_set *s, size_t *from, struct columns *c,
+                              uint32_t rows);
 
 /* The row that is `index`th by time. */
 static inline const struct head_row *row_set_row(const struct row_set *s, size_t index)

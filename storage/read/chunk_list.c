@@ -1,6 +1,7 @@
 #include "storage/read/chunk_list.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "storage/part/part_meta.h"
 
@@ -8,7 +9,7 @@ enum { ENTRIES_FIRST = 64, ENTRIES_MANY = 4096 };
 
 void chunk_list_init(struct chunk_list *l)
 {
-    *l = (struct chunk_list){.part_id = 0};
+    *l = (struct chunk_list){.is_made = false};
 }
 
 void chunk_list_fini(struct chunk_list *l)
@@ -17,12 +18,23 @@ void chunk_list_fini(struct chunk_list *l)
     chunk_list_init(l);
 }
 
-bool chunk_list_is_for(const struct chunk_list *l, const struct part *p, struct series_ref series,
-                       int64_t from_ns)
+static bool is_same(const struct chunk_list *l, const struct chunk_source *source)
 {
-    return l->part_id == part_id(p) && l->flushes == part_flush_count(p) &&
-           l->series.group == series.group && l->series.column == series.column &&
-           l->from_ns <= from_ns && from_ns < l->to_ns;
+    for (int i = 0; i < VIEW_LAYERS; i++) {
+        const struct part *p = source->layer[i];
+        if (l->part_id[i] != (p == NULL ? 0 : part_id(p)) ||
+            (p != NULL && l->flushes[i] != part_flush_count(p))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool chunk_list_is_for(const struct chunk_list *l, const struct chunk_source *source,
+                       struct series_ref series, int64_t from_ns)
+{
+    return l->is_made && is_same(l, source) && l->series.group == series.group &&
+           l->series.column == series.column && l->from_ns <= from_ns && from_ns < l->to_ns;
 }
 
 static int compare(const void *a, const void *b)
@@ -30,6 +42,9 @@ static int compare(const void *a, const void *b)
     const struct chunk_entry *x = a, *y = b;
     if (x->first_ns != y->first_ns) {
         return x->first_ns < y->first_ns ? -1 : 1;
+    }
+    if (x->layer != y->layer) {
+        return x->layer < y->layer ? -1 : 1;
     }
     return (x->flush > y->flush) - (x->flush < y->flush);
 }
@@ -73,13 +88,13 @@ static enum err make_room(struct chunk_list *l)
 }
 
 /* A chunk whose key may fit: add it if it has points of the column in the range. */
-static enum err consider(struct chunk_list *l, uint32_t flush, struct bytes key, struct bytes value)
+static enum err consider(struct chunk_list *l, uint8_t layer, struct bytes key, struct bytes value)
 {
     struct part_key place;
     struct chunk chunk;
     if (chunk_read(key, value, &chunk) != OK || part_key_read(key, &place) != OK ||
         chunk.first_ns != place.first_ns || chunk.last_ns < chunk.first_ns) {
-        l->damaged++;
+        l->damaged[layer]++;
         return OK;
     }
     int index = chunk_column_find(&chunk, l->series.column);
@@ -91,18 +106,18 @@ static enum err consider(struct chunk_list *l, uint32_t flush, struct bytes key,
     }
     const struct chunk_stats *stats = &chunk.column[index].stats;
     TRY(make_room(l));
-    l->entries[l->count++] = (struct chunk_entry){.flush = flush,
+    l->entries[l->count++] = (struct chunk_entry){.layer = layer,
+                                                  .flush = place.flush,
                                                   .first_ns = chunk.first_ns,
                                                   .last_ns = chunk.last_ns,
                                                   .points = stats->count + stats->nan_count,
-
                                                   .stats = *stats};
     return OK;
 }
 
 /* Each chunk of a flush ends before the next begins, so a look at the next key spares reading those
  * that lie before the range. */
-static enum err walk(struct chunk_list *l, struct part_cursor *c)
+static enum err walk(struct chunk_list *l, uint8_t layer, struct part_cursor *c)
 {
     struct bytes key, value, held_key = {NULL, 0}, held_value = {NULL, 0};
     uint32_t flush, held_flush = 0;
@@ -111,7 +126,7 @@ static enum err walk(struct chunk_list *l, struct part_cursor *c)
     while ((e = part_cursor_next(c, &flush, &key, &value)) == OK) {
         TRY(part_key_read(key, &place));
         if (held_flush != 0 && (held_flush != flush || place.first_ns > l->from_ns)) {
-            TRY(consider(l, held_flush, held_key, held_value));
+            TRY(consider(l, layer, held_key, held_value));
         }
         held_flush = flush;
         held_key = key;
@@ -122,7 +137,7 @@ static enum err walk(struct chunk_list *l, struct part_cursor *c)
         }
     }
     if (e == E_END && held_flush != 0) {
-        TRY(consider(l, held_flush, held_key, held_value));
+        TRY(consider(l, layer, held_key, held_value));
     }
     return e == E_END ? OK : e;
 }
@@ -142,24 +157,34 @@ static void mark_overlaps(struct chunk_list *l)
     }
 }
 
-enum err chunk_list_load(struct chunk_list *l, struct part *p, struct series_ref series,
-                         int64_t from_ns, int64_t to_ns)
+static enum err load_part(struct chunk_list *l, uint8_t layer, struct part *p)
 {
     struct part_cursor *cursor;
-    l->part_id = 0;
-    l->count = l->damaged = 0;
+    l->part_id[layer] = p == NULL ? 0 : part_id(p);
+    if (p == NULL) {
+        return OK;
+    }
+    l->flushes[layer] = part_flush_count(p); /* Before the cursor opens: it sees no fewer. */
+    TRY(part_cursor_open(p, l->series.group, &cursor));
+    enum err e = walk(l, layer, cursor);
+    part_cursor_close(cursor);
+    return e;
+}
+
+enum err chunk_list_load(struct chunk_list *l, const struct chunk_source *source,
+                         struct series_ref series, int64_t from_ns, int64_t to_ns)
+{
+    l->is_made = false;
+    l->count = 0;
     l->series = series;
     l->from_ns = from_ns;
     l->to_ns = to_ns;
-    l->flushes = part_flush_count(p); /* Looked at before the cursor opens: it sees no fewer. */
-    TRY(part_cursor_open(p, series.group, &cursor));
-    enum err e = walk(l, cursor);
-    part_cursor_close(cursor);
-    if (e != OK) {
-        return e;
+    memset(l->damaged, 0, sizeof l->damaged);
+    for (uint8_t i = 0; i < VIEW_LAYERS; i++) {
+        TRY(load_part(l, i, source->layer[i]));
     }
     sort(l);
     mark_overlaps(l);
-    l->part_id = part_id(p);
+    l->is_made = true;
     return OK;
 }

@@ -8,6 +8,11 @@
 #include "storage/read/points.h"
 #include "storage/view.h"
 
+struct chosen {
+    uint8_t layer;
+    struct part_key key;
+};
+
 struct scan {
     struct engine *engine;
     struct series_ref series;
@@ -16,7 +21,7 @@ struct scan {
     struct chunk_scratch *scratch;
     struct chunk_list list;
     struct points points;
-    struct part_key *chosen; /* Of the chunks to decode now. */
+    struct chosen *chosen; /* The chunks to decode now. */
     size_t chosen_count, chosen_limit;
     int64_t times[CHUNK_ROWS_MAX]; /* All times of a chunk. */
 };
@@ -65,24 +70,9 @@ static void report_damage(struct scan *s, struct part *p, uint32_t chunks)
         view_count_corrupt(s->engine);
     }
     if (chunks > 0 && part_mark_damaged(p)) {
-        part_name_write(part_period(p), name);
+        part_name_write(part_name(p), name);
         log_line(LOG_ERROR, "storage", "damaged chunks are left out partition=%s", name);
     }
-}
-
-/* The first partition that ends after `time_ns`, or NULL. */
-static struct part *find_part(const struct view *view, int64_t time_ns)
-{
-    size_t low = 0, high = view->parts;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (part_period(view->part[middle]).end_ns > time_ns) {
-            high = middle;
-        } else {
-            low = middle + 1;
-        }
-    }
-    return low < view->parts ? view->part[low] : NULL;
 }
 
 /* Whether a head may have rows of the series from_ns <= t < to_ns. */
@@ -147,36 +137,56 @@ static enum err decode(struct scan *s, struct bytes key, struct bytes value)
     return OK;
 }
 
-static enum err add_chunks(struct scan *s, struct part *part)
+static enum err add_chunk(struct scan *s, struct part *part, struct part_cursor *cursor,
+                          struct part_key place)
 {
+    uint8_t raw[PART_KEY_BYTES];
+    const struct bytes key = {raw, sizeof raw};
+    struct bytes value;
+    part_key_write(place, raw);
+    enum err e = part_cursor_get(cursor, key, &value);
+    if (e == OK) {
+        e = decode(s, key, value);
+    }
+    if (e == E_CORRUPT || e == E_VERSION || e == E_NOT_FOUND) {
+        report_damage(s, part, 1);
+        e = OK;
+    }
+    return e;
+}
+
+/* Chunks of one layer from the `from`th chosen on; returns where the next layer begins. */
+static enum err add_layer(struct scan *s, struct part *part, size_t *from)
+{
+    const uint8_t layer = s->chosen[*from].layer;
     struct part_cursor *cursor;
     enum err e = OK;
     TRY(part_cursor_open(part, s->series.group, &cursor));
-    for (size_t i = 0; i < s->chosen_count && e == OK; i++) {
-        uint8_t raw[PART_KEY_BYTES];
-        const struct bytes key = {raw, sizeof raw};
-        struct bytes value;
-        part_key_write(s->chosen[i], raw);
-        e = part_cursor_get(cursor, key, &value);
-        if (e == OK) {
-            e = decode(s, key, value);
-        }
-        if (e == E_CORRUPT || e == E_VERSION || e == E_NOT_FOUND) {
-            report_damage(s, part, 1);
-            e = OK;
-        }
+    while (e == OK && *from < s->chosen_count && s->chosen[*from].layer == layer) {
+        e = add_chunk(s, part, cursor, s->chosen[(*from)++].key);
     }
     part_cursor_close(cursor);
     return e;
 }
 
-static int by_key(const void *a, const void *b)
+static enum err add_chunks(struct scan *s, const struct chunk_source *source)
 {
-    const struct part_key *x = a, *y = b;
-    if (x->flush != y->flush) {
-        return x->flush < y->flush ? -1 : 1;
+    for (size_t from = 0; from < s->chosen_count;) {
+        TRY(add_layer(s, source->layer[s->chosen[from].layer], &from));
     }
-    return (x->first_ns > y->first_ns) - (x->first_ns < y->first_ns);
+    return OK;
+}
+
+static int by_rank(const void *a, const void *b)
+{
+    const struct chosen *x = a, *y = b;
+    if (x->layer != y->layer) {
+        return x->layer < y->layer ? -1 : 1;
+    }
+    if (x->key.flush != y->key.flush) {
+        return x->key.flush < y->key.flush ? -1 : 1;
+    }
+    return (x->key.first_ns > y->key.first_ns) - (x->key.first_ns < y->key.first_ns);
 }
 
 /* Whether the statistics of `e` may stand for all points of the series in its span. */
@@ -192,14 +202,15 @@ static enum err choose(struct scan *s, const struct chunk_entry *e)
 {
     if (s->chosen_count == s->chosen_limit) {
         size_t limit = s->chosen_limit == 0 ? 64 : s->chosen_limit * 2;
-        struct part_key *chosen = realloc(s->chosen, limit * sizeof *chosen);
+        struct chosen *chosen = realloc(s->chosen, limit * sizeof *chosen);
         if (chosen == NULL) {
             return E_NO_MEMORY;
         }
         s->chosen = chosen;
         s->chosen_limit = limit;
     }
-    s->chosen[s->chosen_count++] = (struct part_key){e->flush, s->series.group, e->first_ns};
+    s->chosen[s->chosen_count++] =
+        (struct chosen){e->layer, {e->flush, s->series.group, e->first_ns}};
     return OK;
 }
 
@@ -235,41 +246,57 @@ static enum err choose_chunks(struct scan *s, const struct view *view,
         TRY(choose(s, e));
     }
     if (overlapped) {
-        qsort(s->chosen, s->chosen_count, sizeof s->chosen[0], by_key);
+        qsort(s->chosen, s->chosen_count, sizeof s->chosen[0], by_rank);
     }
     return OK;
 }
 
-/* A window inside a partition's period. */
-static enum err step_part(struct scan *s, const struct view *view, struct part *part,
-                          const struct chunk_entry **whole)
+/* The parts that hold the time the scan is at, and where one of them ends or another begins. */
+static struct chunk_source find_source(const struct scan *s, const struct view *view,
+                                       int64_t *end_ns)
 {
-    if (!chunk_list_is_for(&s->list, part, s->series, s->at_ns)) {
-        TRY(chunk_list_load(&s->list, part, s->series, s->at_ns, s->points.end_ns));
-        report_damage(s, part, s->list.damaged);
+    struct chunk_source source = {{NULL}};
+    *end_ns = s->to_ns;
+    for (int i = 0; i < VIEW_LAYERS; i++) {
+        const struct view_parts *l = &view->layer[i];
+        const size_t at = view_part_from(l, s->at_ns);
+        if (at < l->count) {
+            const struct part_period period = part_period(l->at[at]);
+            const bool inside = period.start_ns <= s->at_ns;
+            const int64_t border_ns = inside ? period.end_ns : period.start_ns;
+            *end_ns = border_ns < *end_ns ? border_ns : *end_ns;
+            source.layer[i] = inside ? l->at[at] : NULL;
+        }
+    }
+    return source;
+}
+
+/* A window where the same parts lie over one another. */
+static enum err step_parts(struct scan *s, const struct view *view,
+                           const struct chunk_source *source, const struct chunk_entry **whole)
+{
+    if (!chunk_list_is_for(&s->list, source, s->series, s->at_ns)) {
+        TRY(chunk_list_load(&s->list, source, s->series, s->at_ns, s->points.end_ns));
+        for (int i = 0; i < VIEW_LAYERS; i++) {
+            report_damage(s, source->layer[i], s->list.damaged[i]);
+        }
     }
     s->points.end_ns = s->list.to_ns < s->points.end_ns ? s->list.to_ns : s->points.end_ns;
     s->chosen_count = 0;
     TRY(choose_chunks(s, view, whole));
-    return *whole == NULL && s->chosen_count > 0 ? add_chunks(s, part) : OK;
+    return *whole == NULL && s->chosen_count > 0 ? add_chunks(s, source) : OK;
 }
 
 /* Read one window, which may turn out empty, and move behind it. */
 static enum err step(struct scan *s, const struct view *view, struct piece *out)
 {
-    struct part *part = find_part(view, s->at_ns);
     const struct chunk_entry *whole = NULL;
-    int64_t end_ns = s->to_ns;
-    if (part != NULL) {
-        const struct part_period period = part_period(part);
-        bool inside = period.start_ns <= s->at_ns;
-        int64_t border_ns = inside ? period.end_ns : period.start_ns;
-        end_ns = border_ns < end_ns ? border_ns : end_ns;
-        part = inside ? part : NULL;
-    }
+    int64_t end_ns;
+    const struct chunk_source source = find_source(s, view, &end_ns);
     points_start(&s->points, s->at_ns, end_ns);
-    if (part != NULL) {
-        TRY(step_part(s, view, part, &whole));
+    if (source.layer[VIEW_SEALED] != NULL || source.layer[VIEW_CLOSING] != NULL ||
+        source.layer[VIEW_ACTIVE] != NULL) {
+        TRY(step_parts(s, view, &source, &whole));
     }
     if (whole != NULL) {
         out->stats = &whole->stats;

@@ -132,8 +132,8 @@ static int by_name(const void *a, const void *b)
 
 static int is_part_name(const struct dirent *entry)
 {
-    struct part_period period;
-    return part_name_read(entry->d_name, &period) == OK;
+    struct part_name name;
+    return part_name_read(entry->d_name, &name) == OK;
 }
 
 static enum err verify_parts(struct verify *v)

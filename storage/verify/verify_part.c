@@ -241,7 +241,7 @@ static bool is_unborn(struct verify *v)
     return find_chunks(v, &found) == OK && !found;
 }
 
-static enum err open_part(struct verify *v, struct part_period period, struct part **out)
+static enum err open_part(struct verify *v, struct part_name name, struct part **out)
 {
     static const char *const wrong[ERR_COUNT] = {
         [E_CORRUPT] = "what the file says of itself is wrong",
@@ -250,7 +250,7 @@ static enum err open_part(struct verify *v, struct part_period period, struct pa
     };
     char directory[VERIFY_PATH_BYTES_MAX];
     (void)snprintf(directory, sizeof directory, "%s/parts", v->directory);
-    enum err e = part_open_read_only(directory, period, out);
+    enum err e = part_open_read_only(directory, name, out);
     if (wrong[e] == NULL || (e == E_NOT_FOUND && is_unborn(v))) {
         return e;
     }
@@ -259,22 +259,28 @@ static enum err open_part(struct verify *v, struct part_period period, struct pa
     return E_END;
 }
 
-enum err verify_part(struct verify *v, const char *name)
+static bool has_good_length(const struct verify *v, const struct part_name *name)
+{
+    const int64_t length_s = (name->period.end_ns - name->period.start_ns) / NS_PER_S;
+    return name->kind == PART_SEALED ? part_period_is_whole(name->period, v->partition_s)
+                                     : length_s == v->partition_s;
+}
+
+enum err verify_part(struct verify *v, const char *file_name)
 {
     char file[sizeof v->file];
-    struct part_period period;
+    struct part_name name;
     struct part *part;
-    if (part_name_read(name, &period) != OK) {
+    if (part_name_read(file_name, &name) != OK) {
         return OK;
     }
-    (void)snprintf(file, sizeof file, "parts/%s", name);
+    (void)snprintf(file, sizeof file, "parts/%s", file_name);
     v->totals->partitions++;
     enum err e = verify_file(v, file);
-    if (e == OK && v->partition_s > 0 &&
-        (period.end_ns - period.start_ns) / NS_PER_S != v->partition_s) {
+    if (e == OK && v->partition_s > 0 && !has_good_length(v, &name)) {
         verify_fault(v, "a period of another length than the store's", "file name");
     }
-    e = e == OK ? open_part(v, period, &part) : e;
+    e = e == OK ? open_part(v, name, &part) : e;
     if (e != OK) {
         return e == E_END || e == E_NOT_FOUND ? OK : e;
     }

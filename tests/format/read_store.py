@@ -18,13 +18,13 @@ from read_chunk import Chunk, Cursor, double_of, is_nan
 from read_lmdb import Broken, Environment, need
 from xxh3 import xxh3
 
-PART_NAME = re.compile(r"^(\d{8})(T\d{6})?-(\d+)\.act\.mdb$")
+PART_NAME = re.compile(r"^\d{8}(?:T\d{6})?-(\d+)(?:\.([1-9]\d*))?\.(act|seal)\.mdb$")
 PART_META = struct.Struct("<4sHHqqIIQQ")
 PACK_TEXTS = 64
 S, WEEK, MONDAY = 10**9, 604800, -259200  # 1969-12-29 in seconds
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
-Part = namedtuple("Part", "start end flushes applied chunks")
+Part = namedtuple("Part", "start end number sealed flushes applied sources chunks")
 
 
 def period_of(time_s, length_s):
@@ -33,9 +33,10 @@ def period_of(time_s, length_s):
     return base + (time_s - base) // length_s * length_s
 
 
-def name_of(start_s, length_s):
+def name_of(start_s, length_s, number, kind):
     start = EPOCH + timedelta(seconds=start_s)
-    return start.strftime("%Y%m%d" if start_s % 86400 == 0 else "%Y%m%dT%H%M%S") + f"-{length_s}.act.mdb"
+    day = start.strftime("%Y%m%d" if start_s % 86400 == 0 else "%Y%m%dT%H%M%S")
+    return f"{day}-{length_s}{f'.{number}' if number else ''}.{kind}.mdb"
 
 
 class Store:
@@ -43,11 +44,12 @@ class Store:
         self.directory = Path(directory)
         self.read_catalogue()
         self.read_journal()
-        self.parts = {}
-        for path in sorted((self.directory / "parts").iterdir()):
-            if PART_NAME.match(path.name):
-                part = self.read_part(path)
-                self.parts[part.start // S] = part
+        paths = sorted((self.directory / "parts").iterdir())
+        parts = [self.read_part(path, PART_NAME.match(path.name)) for path in paths if PART_NAME.match(path.name)]
+        gone = {source for part in parts for source in part.sources}
+        self.parts = sorted((p for p in parts if (p.start, p.number) not in gone), key=lambda p: (not p.sealed, p.start, p.number))
+        for a, b in zip(self.parts, self.parts[1:]):
+            need(a.sealed != b.sealed or a.end <= b.start or (not a.sealed and a.start == b.start), "partitions overlap")
         self.check_last()
 
     # The catalogue.
@@ -155,16 +157,24 @@ class Store:
 
     # Partitions.
 
-    def read_part(self, path):
+    def read_sources(self, value):
+        need(xxh3(value[:-8], 0) == int.from_bytes(value[-8:], "little"), "checksum of sources")
+        return list(struct.iter_unpack("<qI", value[:-8]))
+
+    def read_part(self, path, name):
         environment = Environment(path)
-        ((key, value),) = environment.read("meta")
-        need(key == b"part" and len(value) == PART_META.size, path.name, "meta record")
+        meta = dict(environment.read("meta"))
+        sealed, number = name[3] == "seal", int(name[2] or 0)
+        need(set(meta) == ({b"part", b"sources"} if sealed else {b"part"}), path.name, "meta records")
+        value = meta[b"part"]
+        need(len(value) == PART_META.size, path.name, "meta record")
         magic, version, zero, start, end, flushes, zero2, applied, checksum = PART_META.unpack(value)
         need(magic == b"HJPT" and version == 1 and zero == zero2 == 0, path.name, "version", version)
         need(xxh3(value[:-8], 0) == checksum, path.name, "checksum of its meta record")
-        need(end - start == self.period_s * S and start % S == 0, path.name, "length")
-        need(period_of(start // S, self.period_s) == start // S, path.name, "start")
-        need(name_of(start // S, self.period_s) == path.name, path.name, "name")
+        need(start % S == end % S == 0 and (sealed or end - start == self.period_s * S), path.name, "length")
+        need(all(period_of(t // S, self.period_s) == t // S for t in (start, end)), path.name, "start or end")
+        need(name_of(start // S, (end - start) // S, number, name[3]) == path.name, path.name, "name")
+        need(not sealed or (flushes == 1 and number > 0), path.name, "flushes")
         last = self.records[-1].position if self.records else self.trimmed - 1
         need(applied <= last, path.name, "applied", applied, "journal", last)
         chunks = []
@@ -182,26 +192,25 @@ class Store:
                 self.text(bits)
             ends[flush, group] = chunk.times[-1]
             chunks.append((group, chunk))
-        return Part(start, end, flushes, applied, chunks)
+        return Part(start, end, number, sealed, flushes, applied, self.read_sources(meta[b"sources"]) if sealed else [], chunks)
 
     def points(self):
-        """{path: {time: bits}}: chunks in order of their flushes, then what the journal has beyond them."""
+        """{path: {time: bits}}: sealed before active, chunks in order of their flushes, then what the journal has beyond them."""
         found = {}
-        for part in self.parts.values():
+        for part in self.parts:
             for group, chunk in part.chunks:
                 for column in chunk.columns:
                     times = [chunk.times[row] for row in column.present]
                     found.setdefault(self.paths[group, column.id], {}).update(zip(times, column.values))
         for position, row in self.rows:
-            part = self.parts.get(period_of(row.time // S, self.period_s))
-            if part is None or position > part.applied:
+            if all(position > p.applied for p in self.parts if p.start <= row.time < p.end):
                 for column, bits in row.values.items():
                     found.setdefault(self.paths[row.group, column], {})[row.time] = bits
         return found
 
     def check_last(self):
         """Last values are never older than what was trimmed from the journal: than no chunk of records before."""
-        for part in self.parts.values():
+        for part in self.parts:
             if part.applied < self.trimmed:
                 for group, chunk in part.chunks:
                     for column in chunk.columns:

@@ -40,6 +40,8 @@ static inline void store_make(struct store *s)
                                          .series_max = 100000,
                                          .texts_max = 100000,
                                          .partition_s = 7 * 86400,
+                                         .late_s = 86400,
+                                         .span_s = 366 * 86400,
                                          .journal_bytes = 1 << 20,
                                          .journal_map = 64 << 20};
     s->batch = NULL;
@@ -94,6 +96,21 @@ static inline enum err store_checkpoint(struct store *s)
 {
     enum err e = engine_checkpoint_begin(s->engine);
     return e != OK ? e : engine_checkpoint_end(s->engine, engine_checkpoint_run(s->engine));
+}
+
+/* Everything that may be sealed. E_END when there is nothing. */
+static inline enum err store_seal(struct store *s, bool seal_all)
+{
+    const struct engine_seal_request request = {INT64_MAX, seal_all};
+    enum err e, done = E_END;
+    while ((e = engine_seal_begin(s->engine, &request)) == OK) {
+        e = engine_seal_end(s->engine, engine_seal_run(s->engine));
+        if (e != OK) {
+            return e;
+        }
+        done = OK;
+    }
+    return e == E_END ? done : e;
 }
 
 #endif /* TESTS_LIB_STORE_H */

@@ -101,9 +101,35 @@ static void restart(void)
     store_open(&s);
 }
 
+static void seal_anything(struct rng *rng)
+{
+    const struct engine_seal_request request = {INT64_MAX, rng_below(rng, 2) == 0};
+    const uint32_t luck = rng_below(rng, 5);
+    if (engine_seal_begin(s.engine, &request) != OK) {
+        return;
+    }
+    if (luck == 0) { /* Dies before it began. */
+        restart();
+        return;
+    }
+    if (luck == 1) { /* Fails, is tried again later. */
+        assert_int_equal(engine_seal_end(s.engine, E_NO_SPACE), E_NO_SPACE);
+        return;
+    }
+    if (luck == 2) { /* A checkpoint goes on beside it. */
+        (void)!store_checkpoint(&s);
+    }
+    assert_ok(engine_seal_run(s.engine));
+    if (luck == 3) { /* Dies before the old files are gone. */
+        restart();
+        return;
+    }
+    assert_ok(engine_seal_end(s.engine, OK));
+}
+
 static void do_anything(struct rng *rng)
 {
-    switch (rng_below(rng, 12)) {
+    switch (rng_below(rng, 14)) {
     case 0:
         (void)!store_checkpoint(&s); /* E_END when there is nothing. */
         break;
@@ -121,6 +147,12 @@ static void do_anything(struct rng *rng)
             assert_ok(engine_checkpoint_run(s.engine));
             assert_int_equal(engine_checkpoint_end(s.engine, E_IO), E_IO);
         }
+        break;
+    case 5:
+        seal_anything(rng);
+        break;
+    case 6:
+        (void)!store_seal(&s, true);
         break;
     case 4: /* Fails before anything was. */
         if (engine_checkpoint_begin(s.engine) == OK) {
@@ -141,6 +173,7 @@ static void run(uint64_t seed)
         for (unsigned i = rng_below(&rng, ROWS_A_STEP); i > 0; i--) {
             put_row(&rng, T0 + step * 15 * MINUTE_NS);
         }
+        s.batch->arrival_ns = T0 + step * 15 * MINUTE_NS;
         assert_ok(store_write(&s));
         do_anything(&rng);
         if (rng_below(&rng, 20) == 0) {

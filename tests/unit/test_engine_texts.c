@@ -267,7 +267,7 @@ static void a_text_that_is_not_there_is_found_and_its_id_is_given_to_nobody(void
     assert_ok(texts_intern(engine_texts(s.engine), bytes_of("new"), &id));
     assert_int_equal(id, 6);
     assert_ok(store_checkpoint(&s));
-    expect_fault("parts/20161121-604800.act.mdb: a value of a text that is not there");
+    expect_fault("parts/20161121-604800.1.act.mdb: a value of a text that is not there");
 }
 
 /* The limit on file sizes stands in for a full disk. */

@@ -97,6 +97,30 @@ void engine_retain(struct engine *e, int64_t horizon_ns)
     (void)horizon_ns;
 }
 
+enum err engine_seal_begin(struct engine *e, const struct engine_seal_request *request)
+{
+    (void)e;
+    (void)request;
+    return E_END;
+}
+
+enum err engine_seal_run(struct engine *e)
+{
+    (void)e;
+    return OK;
+}
+
+enum err engine_seal_end(struct engine *e, enum err run)
+{
+    (void)e;
+    return run;
+}
+
+void engine_seal_stop(struct engine *e)
+{
+    (void)e;
+}
+
 struct world {
     struct workers *workers;
     struct store_thread *store;

@@ -70,6 +70,11 @@ static void periods_tile_time_and_weeks_start_on_monday(void **state)
     assert_int_equal(part_period_of(3599999999999, 3600).end_ns, 3600 * INT64_C(1000000000));
 }
 
+static struct part_name week_file(void)
+{
+    return (struct part_name){week(), PART_ACTIVE, 0};
+}
+
 static void names_carry_the_period_and_nothing_else_reads_as_one(void **state)
 {
     static const char *const bad[] = {"",
@@ -82,25 +87,32 @@ static void names_carry_the_period_and_nothing_else_reads_as_one(void **state)
                                       "20170102T000000-3600.act.mdb",
                                       "20170102-9999999999.act.mdb",
                                       "99990102-604800.act.mdb",
+                                      "20170102-604800.0.act.mdb",
+                                      "20170102-604800.01.act.mdb",
+                                      "20170102-604800.4294967296.seal.mdb",
+                                      "20170102-604800..seal.mdb",
+                                      "20170102-604800.1.seal.mdb.unfinished",
                                       "journal.mdb"};
     static const int64_t lengths[] = {3600, 21600, 86400, WEEK_S, 100};
     char name[PART_NAME_BYTES_MAX];
-    struct part_period period;
+    struct part_name found;
     struct rng rng = {1};
     (void)state;
-    part_name_write(week(), name);
+    part_name_write(week_file(), name);
     assert_string_equal(name, "20170102-604800.act.mdb");
+    part_name_write((struct part_name){week(), PART_SEALED, 17}, name);
+    assert_string_equal(name, "20170102-604800.17.seal.mdb");
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        assert_int_equal(part_name_read(bad[i], &period), E_MALFORMED);
+        assert_int_equal(part_name_read(bad[i], &found), E_MALFORMED);
     }
     for (int i = 0; i < 1000; i++) {
         int64_t time_ns = (int64_t)(rng_next(&rng) % 7258118400000000000);
         struct part_period want = part_period_of(time_ns, lengths[i % 5]);
         assert_true(want.start_ns <= time_ns && time_ns < want.end_ns);
-        part_name_write(want, name);
-        assert_ok(part_name_read(name, &period));
-        assert_int_equal(period.start_ns, want.start_ns);
-        assert_int_equal(period.end_ns, want.end_ns);
+        struct part_name file = {want, i % 2 == 0 ? PART_ACTIVE : PART_SEALED, (uint32_t)(i / 2)};
+        part_name_write(file, name);
+        assert_ok(part_name_read(name, &found));
+        assert_memory_equal(&found, &file, sizeof file);
     }
 }
 
@@ -108,7 +120,7 @@ static void groups_are_read_flush_by_flush(void **state)
 {
     struct part *p;
     struct part_flush *f;
-    assert_ok(part_open(*state, week(), &p));
+    assert_ok(part_open(*state, week_file(), &p));
     assert_group(p, 1, "");
     assert_ok(part_flush_begin(p, &f));
     put(f, 1, 10, "a");
@@ -133,7 +145,7 @@ static void groups_are_read_flush_by_flush(void **state)
         assert_group(p, 7, "3:f ");
         assert_group(p, 8, "");
         part_drop(p);
-        assert_ok(part_open(*state, week(), &p)); /* The second round reads what was kept. */
+        assert_ok(part_open(*state, week_file(), &p)); /* The second round reads what was kept. */
     }
     assert_true(part_file_bytes(p) > 0);
     part_drop(p);
@@ -146,7 +158,7 @@ static void an_aborted_flush_leaves_nothing(void **state)
     char *big = calloc(1, 4081);
     assert_non_null(big);
     memset(big, 'x', 4080);
-    assert_ok(part_open(*state, week(), &p));
+    assert_ok(part_open(*state, week_file(), &p));
     assert_ok(part_flush_begin(p, &f));
     for (int i = 0; i < 1000; i++) { /* Several transactions. */
         put(f, 5, i, big);
@@ -165,7 +177,7 @@ static void dooming_unlinks_at_the_last_drop(void **state)
 {
     struct part *p;
     char path[256];
-    assert_ok(part_open(*state, week(), &p));
+    assert_ok(part_open(*state, week_file(), &p));
     snprintf(path, sizeof path, "%s/20170102-604800.act.mdb", (const char *)*state);
     part_hold(p);
     part_doom(p);
@@ -173,19 +185,19 @@ static void dooming_unlinks_at_the_last_drop(void **state)
     assert_int_equal(access(path, F_OK), 0);
     part_drop(p);
     assert_int_not_equal(access(path, F_OK), 0);
-    assert_int_equal(part_open_read_only(*state, week(), &p), E_NOT_FOUND);
+    assert_int_equal(part_open_read_only(*state, week_file(), &p), E_NOT_FOUND);
 }
 
 static void a_file_of_another_period_is_refused(void **state)
 {
     struct part *p;
     char from[256], to[256];
-    assert_ok(part_open(*state, week(), &p));
+    assert_ok(part_open(*state, week_file(), &p));
     part_drop(p);
     snprintf(from, sizeof from, "%s/20170102-604800.act.mdb", (const char *)*state);
     snprintf(to, sizeof to, "%s/20170109-604800.act.mdb", (const char *)*state);
     assert_int_equal(rename(from, to), 0);
-    struct part_period next = part_period_of(week().end_ns, WEEK_S);
+    struct part_name next = {part_period_of(week().end_ns, WEEK_S), PART_ACTIVE, 0};
     assert_int_equal(part_open(*state, next, &p), E_CORRUPT);
 }
 
@@ -196,7 +208,7 @@ static void flush_for_ever(const char *directory, int ready)
     struct part *p;
     struct part_flush *f;
     memset(value, 'x', 4080);
-    assert_ok(part_open(directory, week(), &p));
+    assert_ok(part_open(directory, week_file(), &p));
     for (uint64_t applied = part_flush_count(p) + 1;; applied++) {
         assert_ok(part_flush_begin(p, &f));
         for (int i = 0; i < 600; i++) {
@@ -231,7 +243,7 @@ static void a_kill_in_the_middle_of_a_flush_leaves_whole_flushes(void **state)
         struct bytes key, value;
         uint32_t flush, group;
         uint64_t chunks = 0;
-        assert_ok(part_open(*state, week(), &p));
+        assert_ok(part_open(*state, week_file(), &p));
         assert_true(part_flush_count(p) > 0);
         assert_int_equal(part_applied(p), part_flush_count(p));
         assert_ok(part_walk_open(p, &walk));
@@ -274,9 +286,9 @@ static void readers_and_a_writer_share_a_part(void **state)
     struct thread readers[2];
     struct part_flush *f;
     struct part *p;
-    assert_ok(part_open(*state, week(), &p));
+    assert_ok(part_open(*state, week_file(), &p));
     part_drop(p);
-    assert_ok(part_open(*state, week(), &p)); /* Now it is open for reading only. */
+    assert_ok(part_open(*state, week_file(), &p)); /* Now it is open for reading only. */
     race.part = p;
     for (int i = 0; i < 2; i++) {
         assert_ok(thread_start(&readers[i], "reader", read_until_stopped, &race));
@@ -299,8 +311,8 @@ static void hundreds_of_parts_need_few_descriptors(void **state)
     static struct part *parts[PARTS];
     for (int round = 0; round < 2; round++) {
         for (int i = 0; i < PARTS; i++) {
-            struct part_period period = part_period_of(i * INT64_C(3600) * NS_PER_S, 3600);
-            assert_ok(part_open(*state, period, &parts[i]));
+            struct part_period hour = part_period_of(i * INT64_C(3600) * NS_PER_S, 3600);
+            assert_ok(part_open(*state, (struct part_name){hour, PART_ACTIVE, 0}, &parts[i]));
         }
         for (int i = 0; i < PARTS; i++) {
             assert_group(parts[i], 1, "");

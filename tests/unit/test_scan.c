@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "storage/part/checkpoint.h"
+#include "storage/part/seal.h"
 #include "storage/read/query.h"
 #include "storage/view.h"
 #include "tests/lib/directory.h"
@@ -20,7 +21,9 @@ enum { GROUPS = 3, COLUMNS = 3, PARTITION_S = 3600, PARTS_MAX = 64 };
 struct engine {
     struct catalogue *catalogue;
     struct view view;
-    struct part *parts[PARTS_MAX];
+    struct part *parts[PARTS_MAX];  /* The active ones. */
+    struct part *sealed[PARTS_MAX]; /* At most one, over all that was before. */
+    uint32_t numbers;
     struct directory directory;
     struct model model[GROUPS][COLUMNS];
     struct rng rng;
@@ -58,7 +61,8 @@ static int city_build(void **state)
     assert_non_null(e);
     directory_make(&e->directory);
     e->rng.state = 42;
-    e->view.part = e->parts;
+    e->view.layer[VIEW_ACTIVE].at = e->parts;
+    e->view.layer[VIEW_SEALED].at = e->sealed;
     e->view.heads = 1;
     e->opens_left = UINT32_MAX;
     assert_ok(head_create(&e->view.head[0]));
@@ -77,11 +81,19 @@ static int city_build(void **state)
     return 0;
 }
 
+static void drop_layer(struct view_parts *l)
+{
+    for (size_t i = 0; i < l->count; i++) {
+        part_drop(l->at[i]);
+    }
+    l->count = 0;
+}
+
 static int city_raze(void **state)
 {
     struct engine *e = *state;
-    for (size_t i = 0; i < e->view.parts; i++) {
-        part_drop(e->parts[i]);
+    for (int i = 0; i < VIEW_LAYERS; i++) {
+        drop_layer(&e->view.layer[i]);
     }
     for (unsigned i = 0; i < e->view.heads; i++) {
         head_destroy(e->view.head[i]);
@@ -99,22 +111,17 @@ static int city_raze(void **state)
 static enum err find_part(void *context, struct part_period period, struct part **out)
 {
     struct engine *e = context;
-    size_t at = 0;
+    struct view_parts *l = &e->view.layer[VIEW_ACTIVE];
     if (e->opens_left-- == 0) {
         return E_NO_SPACE;
     }
-    while (at < e->view.parts && part_period(e->parts[at]).start_ns < period.start_ns) {
-        at++;
+    *out = view_part_find(l, period.start_ns);
+    if (*out == NULL) {
+        const struct part_name name = {period, PART_ACTIVE, ++e->numbers};
+        assert_true(l->count < PARTS_MAX);
+        TRY(part_open(e->directory.path, name, out));
+        view_part_add(l, *out);
     }
-    if (at == e->view.parts || part_period(e->parts[at]).start_ns != period.start_ns) {
-        assert_true(e->view.parts < PARTS_MAX);
-        struct part *p;
-        TRY(part_open(e->directory.path, period, &p));
-        memmove(&e->parts[at + 1], &e->parts[at], (e->view.parts - at) * sizeof(struct part *));
-        e->parts[at] = p;
-        e->view.parts++;
-    }
-    *out = e->parts[at];
     return OK;
 }
 
@@ -139,6 +146,41 @@ static void checkpoint(struct engine *e)
     }
     e->view.heads = 1;
     assert_ok(head_create(&e->view.head[0]));
+}
+
+/* All partitions become one sealed file. */
+static void seal(struct engine *e)
+{
+    static const atomic_bool stop = false;
+    struct part *parts[PARTS_MAX + 1], *fresh;
+    struct seal_result result;
+    size_t count = 0;
+    struct seal work = {.directory = e->directory.path,
+                        .name = {.kind = PART_SEALED, .number = ++e->numbers},
+                        .parts = parts,
+                        .group_end = GROUPS,
+                        .stop = &stop};
+    for (int i = 0; i < VIEW_LAYERS; i++) {
+        for (size_t j = 0; j < e->view.layer[i].count; j++) {
+            parts[count++] = e->view.layer[i].at[j];
+        }
+    }
+    work.part_count = count;
+    work.name.period = part_period(parts[0]);
+    for (size_t i = 0; i < count; i++) {
+        const struct part_period p = part_period(parts[i]);
+        struct part_period *all = &work.name.period;
+        all->start_ns = p.start_ns < all->start_ns ? p.start_ns : all->start_ns;
+        all->end_ns = p.end_ns > all->end_ns ? p.end_ns : all->end_ns;
+    }
+    assert_ok(seal_write(&work, &result, &fresh));
+    for (size_t i = 0; i < count; i++) {
+        assert_true(part_is_source(fresh, part_name(parts[i])));
+        part_doom(parts[i]);
+    }
+    drop_layer(&e->view.layer[VIEW_SEALED]);
+    drop_layer(&e->view.layer[VIEW_ACTIVE]);
+    view_part_add(&e->view.layer[VIEW_SEALED], fresh);
 }
 
 static void put_row(struct engine *e, uint32_t group, int64_t time_ns, uint64_t columns,
@@ -336,6 +378,10 @@ static void every_scan_and_query_equals_the_model(void **state)
         }
         checkpoint(e);
         assert_everything(e, scan, now_ns, 6);
+        if (round % 4 == 2) {
+            seal(e);
+            assert_everything(e, scan, now_ns, 6);
+        }
     }
     assert_int_equal(e->corrupt, 0);
     scan_destroy(scan);
@@ -375,6 +421,8 @@ static void many_flushes_over_the_same_hour_stay_right(void **state)
     assert_scan(e, scan, (struct series_ref){1, 0}, 0, INT64_MAX);
     assert_scan(e, scan, (struct series_ref){1, 0}, START_NS + 1800 * INT64_C(1000000000),
                 START_NS + 1801 * INT64_C(1000000000));
+    seal(e);
+    assert_scan(e, scan, (struct series_ref){1, 0}, 0, INT64_MAX);
     scan_destroy(scan);
 }
 

@@ -9,7 +9,7 @@
 
 /* An engine that only takes notes, so that every answer of the real one can be had at will. */
 struct engine {
-    atomic_uint commits, batches, begun, ran, ended, retained;
+    atomic_uint commits, batches, begun, ran, ended, retained, to_seal, sealed;
     atomic_int result, run_result;
     atomic_bool wants;
     uint64_t last_counter; /* Store thread only. */
@@ -59,6 +59,32 @@ void engine_retain(struct engine *e, int64_t horizon_ns)
 {
     assert_true(horizon_ns > 0);
     atomic_fetch_add(&e->retained, 1);
+}
+
+enum err engine_seal_begin(struct engine *e, const struct engine_seal_request *request)
+{
+    if (atomic_load(&e->to_seal) == 0) {
+        return E_END;
+    }
+    assert_true(request->seal_all);
+    return OK;
+}
+
+enum err engine_seal_run(struct engine *e)
+{
+    return (enum err)atomic_load(&e->run_result);
+}
+
+enum err engine_seal_end(struct engine *e, enum err run)
+{
+    atomic_fetch_sub(&e->to_seal, 1);
+    atomic_fetch_add(&e->sealed, 1);
+    return run;
+}
+
+void engine_seal_stop(struct engine *e)
+{
+    (void)e;
 }
 
 enum { PARCELS = 300, RECORD_BYTES = 100 };
@@ -181,6 +207,20 @@ static void an_asked_checkpoint_is_answered_when_it_is_done(void **state)
     atomic_store(&w.engine.run_result, OK);
 }
 
+static void an_asked_sealing_checkpoints_and_seals_all(void **state)
+{
+    struct admin_letter admin = {.command = ADMIN_SEAL, .reply = w.home};
+    (void)state;
+    post(0, 1);
+    take_home(0, 1, OK);
+    atomic_store(&w.engine.to_seal, 3);
+    assert_ok(store_post_admin(w.store, &admin));
+    assert_ptr_equal(await_letter(), &admin);
+    assert_int_equal(admin.result, OK);
+    assert_int_equal(atomic_load(&w.engine.ended), 1);
+    assert_int_equal(atomic_load(&w.engine.sealed), 3);
+}
+
 static void a_full_journal_starts_a_checkpoint_and_stopping_another(void **state)
 {
     (void)state;
@@ -260,6 +300,7 @@ int main(void)
         STORE_TEST(batches_come_home_in_order_and_share_commits),
         STORE_TEST(a_failing_disk_is_told_and_tried_again),
         STORE_TEST(an_asked_checkpoint_is_answered_when_it_is_done),
+        STORE_TEST(an_asked_sealing_checkpoints_and_seals_all),
         STORE_TEST(a_full_journal_starts_a_checkpoint_and_stopping_another),
         STORE_TEST(stopping_writes_what_was_posted),
         STORE_TEST(tails_get_every_durable_batch_and_no_other),

@@ -12,7 +12,7 @@
 #include "tests/lib/store.h"
 
 #define MONDAY_NS (INT64_C(1483315200) * NS_PER_S) /* 2017-01-02 */
-#define PART_FILE "parts/20170102-604800.act.mdb"
+#define PART_FILE "parts/20170102-604800.1.act.mdb"
 enum { FLIPS = 600, GROUPS = 40 };
 
 static struct store s;

@@ -1,0 +1,269 @@
+#include "broker/threads/upkeep.h"
+
+#include <poll.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/thread.h"
+
+enum {
+    ADMINS_MAX = 64,
+    RETENTION_EVERY_MS = 60000,
+    SEAL_EVERY_MS = 10000,       /* How often to look for something to seal. */
+    CHECKPOINT_PAUSE_MS = 10000, /* After one that failed. */
+    SEAL_PAUSE_MS = 60000,
+    FULL_WAIT_MS = 1
+};
+
+struct admins {
+    struct admin_letter *letters[ADMINS_MAX];
+    unsigned count;
+};
+
+/* A kind of work that runs elsewhere, one at a time. */
+struct task {
+    struct job job;
+    struct engine *engine;
+    enum err result;
+    bool running;
+    bool failing; /* The last one failed: it was logged. */
+    int64_t after_ms;
+};
+
+struct upkeep {
+    struct engine *engine;
+    struct workers *workers;
+    struct workers *sealer; /* One thread. */
+    struct store_options options;
+    struct mailbox *mailbox;
+    bool stopping;
+    struct task checkpoint, seal;
+    int64_t retain_after_ms;
+    struct admins waiting; /* For the next checkpoint. */
+    struct admins served;  /* By the one that runs. */
+    struct admins sealing; /* Checkpointed; until nothing is left to be sealed. */
+};
+
+static void run_checkpoint(struct job *job)
+{
+    struct task *t = (struct task *)(void *)job;
+    t->result = engine_checkpoint_run(t->engine);
+}
+
+static void run_seal(struct job *job)
+{
+    struct task *t = (struct task *)(void *)job;
+    thread_lower();
+    t->result = engine_seal_run(t->engine);
+}
+
+static void init_task(struct task *t, struct upkeep *u, void (*run)(struct job *job))
+{
+    *t = (struct task){.job = {.run = run, .reply = u->mailbox}, .engine = u->engine};
+}
+
+enum err upkeep_create(struct engine *engine, struct workers *workers,
+                       const struct store_options *options, struct mailbox *mailbox,
+                       struct upkeep **out)
+{
+    struct upkeep *u = calloc(1, sizeof *u);
+    if (u == NULL) {
+        return E_NO_MEMORY;
+    }
+    u->engine = engine;
+    u->workers = workers;
+    u->options = *options;
+    u->mailbox = mailbox;
+    u->retain_after_ms = clock_now_ms() + RETENTION_EVERY_MS;
+    init_task(&u->checkpoint, u, run_checkpoint);
+    init_task(&u->seal, u, run_seal);
+    u->seal.after_ms = clock_now_ms() + SEAL_EVERY_MS;
+    enum err e = workers_create(1, &u->sealer);
+    if (e != OK) {
+        free(u);
+        return e;
+    }
+    *out = u;
+    return OK;
+}
+
+void upkeep_destroy(struct upkeep *u)
+{
+    if (u != NULL) {
+        workers_destroy(u->sealer);
+        free(u);
+    }
+}
+
+/* A loop that is full is busy: wait. When stopping, loops have ended and nobody may be reading. */
+static void answer(const struct upkeep *u, struct admin_letter *letter, enum err result)
+{
+    letter->result = result;
+    while (mailbox_post(letter->reply, &letter->letter) == E_BUSY && !u->stopping) {
+        (void)poll(NULL, 0, FULL_WAIT_MS);
+    }
+}
+
+static void answer_all(const struct upkeep *u, struct admins *a, enum err result)
+{
+    for (unsigned i = 0; i < a->count; i++) {
+        answer(u, a->letters[i], result);
+    }
+    a->count = 0;
+}
+
+void upkeep_take_admin(struct upkeep *u, struct admin_letter *letter)
+{
+    if (u->waiting.count + u->served.count + u->sealing.count >= ADMINS_MAX) {
+        answer(u, letter, E_BUSY);
+        return;
+    }
+    u->waiting.letters[u->waiting.count++] = letter;
+}
+
+/* Those that wait for a checkpoint have it; some want more. */
+static void serve(struct upkeep *u, struct admins *a, enum err result)
+{
+    for (unsigned i = 0; i < a->count; i++) {
+        if (result == OK && a->letters[i]->command == ADMIN_SEAL) {
+            u->sealing.letters[u->sealing.count++] = a->letters[i];
+        } else {
+            answer(u, a->letters[i], result);
+        }
+    }
+    a->count = 0;
+}
+
+/* Log the first failure of a run of them, and the first success after. */
+static void note(struct task *t, enum err result, int64_t pause_ms, const char *what)
+{
+    if (result != OK) {
+        t->after_ms = clock_now_ms() + pause_ms;
+    }
+    if (result != OK && !t->failing) {
+        log_line(LOG_ERROR, "store", "%s: %s", what, err_text(result));
+    } else if (result == OK && t->failing) {
+        log_line(LOG_WARN, "store", "works again after: %s", what);
+    }
+    t->failing = result != OK;
+}
+
+static void note_checkpoint(struct upkeep *u, enum err result)
+{
+    note(&u->checkpoint, result, CHECKPOINT_PAUSE_MS, "checkpoints fail, the journal grows");
+}
+
+static void end_checkpoint(struct upkeep *u)
+{
+    const enum err e = engine_checkpoint_end(u->engine, u->checkpoint.result);
+    note_checkpoint(u, e);
+    u->checkpoint.running = false;
+    serve(u, &u->served, e);
+}
+
+/* True: a frozen head waits for run_checkpoint(). */
+static bool begin_checkpoint(struct upkeep *u)
+{
+    const enum err e = engine_checkpoint_begin(u->engine);
+    if (e == OK) {
+        u->served = u->waiting;
+        u->waiting.count = 0;
+        return true;
+    }
+    if (e != E_END) { /* E_END: all is in partitions already. */
+        note_checkpoint(u, e);
+    }
+    serve(u, &u->waiting, e == E_END ? OK : e);
+    return false;
+}
+
+static void consider_checkpoint(struct upkeep *u)
+{
+    struct task *t = &u->checkpoint;
+    const bool wanted = engine_wants_checkpoint(u->engine) && clock_now_ms() >= t->after_ms;
+    if (!t->running && (wanted || u->waiting.count > 0) && begin_checkpoint(u)) {
+        t->running = true;
+        workers_post(u->workers, &t->job);
+    }
+}
+
+static void end_seal(struct upkeep *u)
+{
+    struct task *t = &u->seal;
+    const enum err e = engine_seal_end(u->engine, t->result);
+    t->running = false;
+    if (!u->stopping) {
+        note(t, e, SEAL_PAUSE_MS, "sealing fails, partitions stay as they are");
+    }
+    if (e == OK) {
+        t->after_ms = 0; /* There may be more. */
+    } else {
+        answer_all(u, &u->sealing, e);
+    }
+}
+
+static void consider_seal(struct upkeep *u)
+{
+    struct task *t = &u->seal;
+    const bool asked = u->sealing.count > 0;
+    const struct engine_seal_request request = {clock_wall_ns(), asked};
+    if (t->running || u->checkpoint.running || (!asked && clock_now_ms() < t->after_ms)) {
+        return;
+    }
+    t->after_ms = clock_now_ms() + SEAL_EVERY_MS;
+    const enum err e = engine_seal_begin(u->engine, &request);
+    if (e == OK) {
+        t->running = true;
+        workers_post(u->sealer, &t->job);
+    } else if (e != E_BUSY) {
+        answer_all(u, &u->sealing, e == E_END ? OK : e);
+    }
+}
+
+static void consider_retention(struct upkeep *u)
+{
+    const int64_t now_ms = clock_now_ms();
+    if (u->options.retention_s > 0 && now_ms >= u->retain_after_ms) {
+        u->retain_after_ms = now_ms + RETENTION_EVERY_MS;
+        engine_retain(u->engine, clock_wall_ns() - u->options.retention_s * NS_PER_S);
+    }
+}
+
+void upkeep_turn(struct upkeep *u)
+{
+    consider_checkpoint(u);
+    consider_seal(u);
+    consider_retention(u);
+}
+
+void upkeep_take_job(struct upkeep *u, struct job *job)
+{
+    if (job == &u->checkpoint.job) {
+        end_checkpoint(u);
+    } else {
+        CHECK(job == &u->seal.job);
+        end_seal(u);
+    }
+}
+
+bool upkeep_is_busy(struct upkeep *u)
+{
+    return u->checkpoint.running || u->seal.running;
+}
+
+void upkeep_stop(struct upkeep *u)
+{
+    u->stopping = true;
+    engine_seal_stop(u->engine);
+}
+
+void upkeep_finish(struct upkeep *u)
+{
+    if (begin_checkpoint(u)) {
+        run_checkpoint(&u->checkpoint.job);
+        end_checkpoint(u);
+    }
+    answer_all(u, &u->sealing, E_BUSY);
+}

@@ -1,0 +1,187 @@
+/* The files of parts/ at the start: what a crash left behind goes, the rest becomes the first view.
+ *
+ * A sealed file names those it was made from; where they are still there, the crash came before
+ * they were unlinked. Of two active files of one period the older was being sealed. */
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "storage/engine_inside.h"
+
+struct part_list {
+    struct part **at;
+    size_t count;
+};
+
+static enum err open_part(struct engine *e, struct part_name name, struct part **out)
+{
+    const bool is_ours =
+        name.kind == PART_SEALED
+            ? part_period_is_whole(name.period, e->partition_s)
+            : name.period.end_ns - name.period.start_ns == e->partition_s * NS_PER_S;
+    return is_ours ? part_open(e->parts_directory, name, out) : E_CORRUPT;
+}
+
+static void remove_rubbish(const struct engine *e, const char *file_name)
+{
+    char path[ENGINE_PATH_BYTES_MAX];
+    int size = snprintf(path, sizeof path, "%s/%s", e->parts_directory, file_name);
+    if (size > 0 && (size_t)size < sizeof path) {
+        (void)unlink(path); /* One that stays is rubbish at the next start, too. */
+    }
+}
+
+static enum err open_one(struct engine *e, const char *file_name, struct part_list *list)
+{
+    struct part_name name;
+    if (part_is_rubbish(file_name)) {
+        remove_rubbish(e, file_name);
+        return OK;
+    }
+    if (part_name_read(file_name, &name) != OK) {
+        return OK; /* A lock file, or none of ours. */
+    }
+    struct part **grown = realloc(list->at, (list->count + 1) * sizeof(struct part *));
+    if (grown == NULL) {
+        return E_NO_MEMORY;
+    }
+    list->at = grown;
+    enum err result = open_part(e, name, &grown[list->count]);
+    if (result != OK) {
+        log_line(LOG_ERROR, "storage", "cannot open partition path=%s/%s error=%s",
+                 e->parts_directory, file_name, err_name(result));
+        return result;
+    }
+    if (name.number > atomic_load(&e->file_number)) {
+        atomic_store(&e->file_number, name.number);
+    }
+    list->count++;
+    return OK;
+}
+
+/* By kind, period, age. */
+static int compare(const void *a, const void *b)
+{
+    const struct part_name x = part_name(*(struct part *const *)a);
+    const struct part_name y = part_name(*(struct part *const *)b);
+    if (x.kind != y.kind) {
+        return x.kind == PART_SEALED ? -1 : 1;
+    }
+    if (x.period.start_ns != y.period.start_ns) {
+        return x.period.start_ns > y.period.start_ns ? 1 : -1;
+    }
+    return (x.number > y.number) - (x.number < y.number);
+}
+
+static enum err open_all(struct engine *e, struct part_list *list)
+{
+    enum err result = OK;
+    DIR *directory = opendir(e->parts_directory);
+    if (directory == NULL) {
+        return E_IO;
+    }
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): each thread its own DIR, as POSIX.1-2024 allows. */
+    for (struct dirent *entry; result == OK && (entry = readdir(directory)) != NULL;) {
+        result = open_one(e, entry->d_name, list);
+    }
+    (void)closedir(directory);
+    if (list->count > 0) {
+        qsort(list->at, list->count, sizeof(struct part *), compare);
+    }
+    return result;
+}
+
+static bool is_sealed_elsewhere(const struct part_list *list, const struct part *p)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (list->at[i] != p && part_is_source(list->at[i], part_name(p))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void drop_sealed(struct part_list *list)
+{
+    size_t kept = 0;
+    bool *gone = calloc(list->count + 1, sizeof *gone);
+    if (gone == NULL) {
+        return; /* They hold nothing that is not in the sealed file as well; next time. */
+    }
+    for (size_t i = 0; i < list->count; i++) {
+        gone[i] = is_sealed_elsewhere(list, list->at[i]);
+    }
+    for (size_t i = 0; i < list->count; i++) {
+        if (gone[i]) {
+            part_doom(list->at[i]);
+            part_drop(list->at[i]);
+        } else {
+            list->at[kept++] = list->at[i];
+        }
+    }
+    list->count = kept;
+    free(gone);
+}
+
+/* To its layer. E_CORRUPT: it overlaps another one. */
+static enum err lay(struct view_parts layer[VIEW_LAYERS], struct part *p)
+{
+    const struct part_period period = part_period(p);
+    struct view_parts *l = &layer[part_name(p).kind == PART_SEALED ? VIEW_SEALED : VIEW_ACTIVE];
+    struct part *last = l->count > 0 ? l->at[l->count - 1] : NULL;
+    if (last != NULL && part_period(last).end_ns > period.start_ns) {
+        const struct view_parts *closing = &layer[VIEW_CLOSING];
+        bool is_second = closing->count > 0 &&
+                         part_period(closing->at[closing->count - 1]).end_ns > period.start_ns;
+        if (l == &layer[VIEW_SEALED] || is_second) {
+            return E_CORRUPT;
+        }
+        view_part_add(&layer[VIEW_CLOSING], last);
+        l->count--;
+    }
+    l->at[l->count++] = p;
+    return OK;
+}
+
+static enum err show(struct engine *e, const struct part_list *list, struct part **room)
+{
+    struct engine_shown shown = {.heads = 1};
+    for (int i = 0; i < VIEW_LAYERS; i++) {
+        shown.layer[i].at = room + (size_t)i * (list->count + 1);
+    }
+    for (size_t i = 0; i < list->count; i++) {
+        enum err result = lay(shown.layer, list->at[i]);
+        if (result != OK) {
+            char name[PART_NAME_BYTES_MAX];
+            part_name_write(part_name(list->at[i]), name);
+            log_line(LOG_ERROR, "storage", "partition overlaps another path=%s/%s",
+                     e->parts_directory, name);
+            return result;
+        }
+    }
+    TRY(engine_head_create(&shown.head[0]));
+    enum err result = engine_view_publish(e, &shown);
+    engine_head_drop(shown.head[0]);
+    return result;
+}
+
+enum err engine_open_parts(struct engine *e)
+{
+    struct part_list list = {NULL, 0};
+    enum err result = open_all(e, &list);
+    if (result == OK) {
+        drop_sealed(&list);
+        struct part **room = calloc(VIEW_LAYERS * (list.count + 1), sizeof(struct part *));
+        result = room == NULL ? E_NO_MEMORY : show(e, &list, room);
+        free(room);
+    }
+    for (size_t i = 0; i < list.count; i++) {
+        part_drop(list.at[i]); /* The view has its own. */
+    }
+    free(list.at);
+    return result;
+}

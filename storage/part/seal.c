@@ -1,0 +1,108 @@
+#include "storage/part/seal.h"
+
+#include <stdlib.h>
+
+#include "storage/part/cutter.h"
+#include "storage/part/merge.h"
+
+struct run {
+    const struct seal *seal;
+    struct seal_result *result;
+    struct part *part; /* Being made. */
+    struct part_flush *flush;
+    struct merge *merge;
+    struct cutter *cutter;
+};
+
+static enum err make_key(void *context, uint32_t group, int64_t first_ns, uint8_t key[16])
+{
+    return part_flush_key(context, group, first_ns, key);
+}
+
+static enum err put(void *context, struct bytes key, struct bytes chunk)
+{
+    return part_flush_put(context, key, chunk);
+}
+
+static enum err keep_damaged(void *context, struct part *from, struct bytes key, struct bytes value)
+{
+    struct run *r = context;
+    r->result->damaged++;
+    return part_flush_keep(r->flush, from, key, value);
+}
+
+static enum err write_group(struct run *r, uint32_t group, struct cutter_counts *counts)
+{
+    const struct cutter_source source = {merge_fill, r->merge};
+    const struct cutter_sink sink = {make_key, put, r->flush};
+    TRY(merge_start(r->merge, group));
+    return cutter_write(r->cutter, group, &source, &sink, counts);
+}
+
+static enum err write_groups(struct run *r)
+{
+    const struct seal *s = r->seal;
+    struct cutter_counts counts = {0};
+    for (uint32_t group = 0; group < s->group_end; group++) {
+        if (atomic_load_explicit(s->stop, memory_order_relaxed)) {
+            return E_BUSY;
+        }
+        TRY(write_group(r, group, &counts));
+    }
+    r->result->rows = counts.rows;
+    r->result->chunks = counts.chunks;
+    r->result->chunk_bytes = counts.chunk_bytes;
+    r->result->duplicates = counts.duplicates;
+    r->result->overwritten = counts.overwritten;
+    return OK;
+}
+
+static uint64_t last_applied(const struct seal *s)
+{
+    uint64_t applied = 0;
+    for (size_t i = 0; i < s->part_count; i++) {
+        applied = part_applied(s->parts[i]) > applied ? part_applied(s->parts[i]) : applied;
+    }
+    return applied;
+}
+
+static enum err write_content(struct run *r)
+{
+    const struct seal *s = r->seal;
+    const struct merge_damage damage = {keep_damaged, r};
+    TRY(merge_create(s->parts, s->part_count, &damage, &r->merge));
+    TRY(cutter_create(true, &r->cutter));
+    TRY(write_groups(r));
+    for (size_t i = 0; i < s->part_count; i++) {
+        TRY(part_flush_keep_again(r->flush, s->parts[i]));
+    }
+    return part_flush_sources(r->flush, s->parts, s->part_count);
+}
+
+static enum err write_file(struct run *r)
+{
+    TRY(part_flush_begin(r->part, &r->flush));
+    enum err e = write_content(r);
+    e = e == OK ? part_flush_end(r->flush, last_applied(r->seal)) : e;
+    if (e != OK) {
+        part_flush_abort(r->flush);
+        return e;
+    }
+    return part_seal_end(r->part);
+}
+
+enum err seal_write(const struct seal *s, struct seal_result *result, struct part **out)
+{
+    struct run r = {.seal = s, .result = result};
+    *result = (struct seal_result){0};
+    TRY(part_seal_begin(s->directory, s->name, &r.part));
+    enum err e = write_file(&r);
+    merge_destroy(r.merge);
+    cutter_destroy(r.cutter);
+    if (e != OK) {
+        part_drop(r.part);
+        return e;
+    }
+    *out = r.part;
+    return OK;
+}
