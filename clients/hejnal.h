@@ -34,9 +34,10 @@ extern "C" {
 #define HEJNAL_API __attribute__((visibility("default")))
 
 enum {
-    HEJNAL_COLUMNS_MAX = 64,   /* Columns of one batch section. */
-    HEJNAL_AGGREGATES_MAX = 8, /* Kinds of aggregates, and so columns of a block. */
-    HEJNAL_PORT = 4380         /* Where servers listen unless told otherwise. */
+    HEJNAL_COLUMNS_MAX = 64,      /* Columns of one batch section. */
+    HEJNAL_TEXT_BYTES_MAX = 1024, /* Of a text that is a value. */
+    HEJNAL_AGGREGATES_MAX = 8,    /* Kinds of aggregates, and so columns of a block. */
+    HEJNAL_PORT = 4380            /* Where servers listen unless told otherwise. */
 };
 
 enum hejnal_result {
@@ -105,9 +106,23 @@ HEJNAL_API enum hejnal_result hejnal_batch_section(struct hejnal_batch *b, const
                                                    const char *const *columns, unsigned count);
 
 /* Add a row to the section: a value for each column (one when it has none). Bit i of `present`: the
- * row has column i; UINT64_MAX: all. HEJNAL_MISUSE: no section. HEJNAL_NO_MEMORY: not added. */
+ * row has column i; UINT64_MAX: all. HEJNAL_MISUSE: no section, or a NaN whose bits are
+ * 0xfffc0000xxxxxxxx, which the server keeps for texts. HEJNAL_NO_MEMORY: not added. */
 HEJNAL_API enum hejnal_result hejnal_batch_row(struct hejnal_batch *b, int64_t time_ns,
                                                const double *values, uint64_t present);
+
+/* A value: a number, or where `text` is not NULL a text: UTF-8 of at most HEJNAL_TEXT_BYTES_MAX
+ * bytes, with a 0 behind it. */
+struct hejnal_value {
+    double number;
+    const char *text;
+};
+
+/* The same, with texts among the values; they are copied. A series may have both. HEJNAL_MISUSE: no
+ * section, or a text that is none. HEJNAL_NO_MEMORY: not added. */
+HEJNAL_API enum hejnal_result hejnal_batch_values(struct hejnal_batch *b, int64_t time_ns,
+                                                  const struct hejnal_value *values,
+                                                  uint64_t present);
 
 /* Values, and about the bytes, it holds. A batch of any size may be written; 10,000 to 100,000
  * points at a time are quick. */
@@ -161,7 +176,9 @@ struct hejnal_block {
     size_t rows;
     const int64_t *times; /* Of points, ascending (not in a tail); or starts of buckets. */
     unsigned columns;     /* 1 for raw points, else one for each aggregate, in order of the bits. */
-    const double *column[HEJNAL_AGGREGATES_MAX]; /* `rows` values each. */
+    const double
+        *column[HEJNAL_AGGREGATES_MAX]; /* `rows` values each; NaN where there is a text. */
+    const char *const *text; /* Points: NULL, all are numbers; else `rows`, NULL for a number. */
     uint64_t series, series_done; /* Queries: how many were selected, how many are done. */
     uint64_t dropped;             /* Tails: points left out before this, we read too slowly. */
 };
@@ -183,7 +200,8 @@ HEJNAL_API enum hejnal_result hejnal_next_block(struct hejnal_answer *a, struct 
 struct hejnal_last {
     const char *path; /* Borrowed until the next call on the answer. */
     int64_t time_ns;
-    double value;
+    double value;     /* NaN where there is a text. */
+    const char *text; /* NULL: it is a number. As long as `path`. */
 };
 HEJNAL_API enum hejnal_result hejnal_last(struct hejnal *h, const char *filter,
                                           struct hejnal_answer **out);

@@ -275,5 +275,6 @@ void hejnal_answer_close(struct hejnal_answer *a)
     }
     free_frame(a->current);
     free(a->path.at);
+    hejnal_words_forget(&a->unpacked);
     free(a);
 }

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/text.h"
+#include "base/topic.h"
 
 enum { ROWS_LEAST = 4, SLOTS_LEAST = 64, SECTIONS_KEPT = 1 << 17 };
 
@@ -31,6 +33,7 @@ static void free_sections(struct hejnal_batch *b)
     }
     free(b->section);
     free(b->slot);
+    hejnal_words_clear(&b->words);
     *b = (struct hejnal_batch){0};
 }
 
@@ -50,7 +53,9 @@ void hejnal_batch_clear(struct hejnal_batch *b)
     for (size_t i = 0; i < b->sections; i++) {
         b->section[i]->rows = 0;
         b->section[i]->gaps = 0;
+        b->section[i]->texts = 0;
     }
+    hejnal_words_clear(&b->words);
     b->at = NULL;
     b->points = 0;
     b->bytes = 0;
@@ -254,22 +259,24 @@ static bool grow_rows(struct hejnal_section *s)
     return true;
 }
 
-enum hejnal_result hejnal_batch_row(struct hejnal_batch *b, int64_t time_ns, const double *values,
-                                    uint64_t present)
+static uint64_t all_columns(const struct hejnal_section *s)
+{
+    return UINT64_MAX >> (HEJNAL_COLUMNS_MAX - hejnal_section_width(s));
+}
+
+/* Values that are checked; texts stand as the numbers of their words. */
+static enum hejnal_result add_row(struct hejnal_batch *b, int64_t time_ns, const double *values,
+                                  uint64_t present)
 {
     struct hejnal_section *s = b->at;
-    if (s == NULL) {
-        return HEJNAL_MISUSE;
-    }
-    unsigned width = hejnal_section_width(s);
-    uint64_t all = width == 64 ? UINT64_MAX : (UINT64_C(1) << width) - 1;
+    const unsigned width = hejnal_section_width(s);
+    const uint64_t all = all_columns(s);
     if (s->rows == s->rows_room && !grow_rows(s)) {
         return HEJNAL_NO_MEMORY;
     }
     if (s->rows == 0) {
         b->bytes += s->key_bytes;
     }
-    present &= all;
     s->times[s->rows] = time_ns;
     s->present[s->rows] = present;
     s->gaps |= all & ~present;
@@ -281,4 +288,63 @@ enum hejnal_result hejnal_batch_row(struct hejnal_batch *b, int64_t time_ns, con
     b->points += points;
     b->bytes += 6 + points * sizeof(double); /* A time takes about six. */
     return HEJNAL_OK;
+}
+
+enum hejnal_result hejnal_batch_row(struct hejnal_batch *b, int64_t time_ns, const double *values,
+                                    uint64_t present)
+{
+    if (b->at == NULL) {
+        return HEJNAL_MISUSE;
+    }
+    present &= all_columns(b->at);
+    for (unsigned i = 0; i < hejnal_section_width(b->at); i++) {
+        if (text_is_value(values[i]) && (present >> i & 1) != 0) {
+            return HEJNAL_MISUSE;
+        }
+    }
+    return add_row(b, time_ns, values, present);
+}
+
+/* What stands for a value in the rows. */
+static enum hejnal_result take_value(struct hejnal_batch *b, const struct hejnal_value *value,
+                                     double *out)
+{
+    uint32_t number;
+    if (value->text == NULL) {
+        *out = value->number;
+        return text_is_value(value->number) ? HEJNAL_MISUSE : HEJNAL_OK;
+    }
+    const struct bytes text = bytes_of(value->text);
+    if (text.size > TEXT_BYTES_MAX || !topic_is_utf8(text)) {
+        return HEJNAL_MISUSE;
+    }
+    const uint32_t known = b->words.count;
+    if (!hejnal_words_add(&b->words, value->text, &number)) {
+        return HEJNAL_NO_MEMORY;
+    }
+    b->bytes += b->words.count > known ? text.size : 0;
+    *out = text_value(number);
+    return HEJNAL_OK;
+}
+
+enum hejnal_result hejnal_batch_values(struct hejnal_batch *b, int64_t time_ns,
+                                       const struct hejnal_value *values, uint64_t present)
+{
+    double row[HEJNAL_COLUMNS_MAX] = {0};
+    uint64_t texts = 0;
+    if (b->at == NULL) {
+        return HEJNAL_MISUSE;
+    }
+    present &= all_columns(b->at);
+    for (uint64_t left = present; left != 0; left &= left - 1) {
+        const unsigned i = (unsigned)__builtin_ctzll(left);
+        const enum hejnal_result result = take_value(b, &values[i], &row[i]);
+        if (result != HEJNAL_OK) {
+            return result;
+        }
+        texts |= values[i].text != NULL ? UINT64_C(1) << i : 0;
+    }
+    const enum hejnal_result result = add_row(b, time_ns, row, present);
+    b->at->texts |= result == HEJNAL_OK ? texts : 0;
+    return result;
 }

@@ -1,4 +1,4 @@
-/* A batch of libhejnal, inside: columns of doubles as the wire wants them, section by section.
+/* A batch of libhejnal, inside: columns of values as the wire wants them, section by section.
  *
  * Sections are found again by their path and columns, so points that come in any order of series
  * still travel as columns. */
@@ -7,6 +7,7 @@
 #define CLIENTS_HEJNAL_BATCH_H
 
 #include "clients/hejnal.h"
+#include "clients/hejnal_words.h"
 
 /* One allocation with its names, and one with its rows. */
 struct hejnal_section {
@@ -20,6 +21,8 @@ struct hejnal_section {
     uint64_t *present; /* A mask for each row. */
     size_t rows, rows_room;
     uint64_t gaps; /* Bit c: column c is absent in some row. */
+    uint64_t
+        texts;     /* Bit c: it has a text in some row, as text_value() of its number in `words`. */
     void *parts[]; /* Where `value`, `name` and the texts lie. */
 };
 
@@ -29,6 +32,7 @@ struct hejnal_batch {
     size_t slots;              /* Of `slot`, a power of two, more than twice the sections. */
     uint32_t *slot;            /* Section by hash: its index + 1; 0: empty. */
     struct hejnal_section *at; /* Being filled. */
+    struct hejnal_dictionary words;
     uint64_t points;
     size_t bytes;
 };

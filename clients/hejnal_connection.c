@@ -371,6 +371,7 @@ static enum hejnal_result greet(struct hejnal *h)
 
     hello.version = FRAME_VERSION;
     hello.client = client;
+    hello.words = true;
     r.body_case = HEJNAL__V1__REQUEST__BODY_HELLO;
     r.hello = &hello;
     enum hejnal_result result = hejnal_answer_call(h, &r);

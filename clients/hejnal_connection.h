@@ -11,6 +11,7 @@
 
 #include "base/bytes.h"
 #include "clients/hejnal.h"
+#include "clients/hejnal_words.h"
 #include "proto/frame.h"
 
 enum {
@@ -58,8 +59,9 @@ struct hejnal_answer {
     unsigned credit;              /* Frames read out, not told yet. */
     uint64_t frames, checksum, rows;
     uint64_t series, dropped;
-    unsigned columns;   /* Of each block, as was asked. */
-    struct writer path; /* Of the series at hand, with its 0. */
+    unsigned columns;                /* Of each block, as was asked. */
+    struct writer path;              /* Of the series at hand, with its 0. */
+    struct hejnal_unpacked unpacked; /* The column at hand, where it has texts. */
     bool is_ended;
     struct hejnal_fault end; /* result HEJNAL_END: complete. */
 };

@@ -98,17 +98,49 @@ enum hejnal_result hejnal_tail(struct hejnal *h, const char *filter, struct hejn
     return HEJNAL_OK;
 }
 
-static bool is_sound(const Hejnal__V1__SeriesBlock *block, unsigned columns)
+static struct hejnal_packed packed_of(const struct hejnal_answer *a,
+                                      const Hejnal__V1__Column *column)
 {
-    if (block->n_columns != columns) {
+    const frame_response *r = a->current->response;
+    return (struct hejnal_packed){.numbers = column->n_value,
+                                  .runs = column->n_word_runs,
+                                  .words = r->n_words,
+                                  .number = column->value,
+                                  .run = column->word_runs,
+                                  .word = r->words};
+}
+
+static bool is_sound(const struct hejnal_answer *a, const Hejnal__V1__SeriesBlock *block)
+{
+    if (block->n_columns != a->columns) {
         return false;
     }
     for (size_t i = 0; i < block->n_columns; i++) {
-        if (block->columns[i]->n_value != block->n_time_delta) {
+        const struct hejnal_packed packed = packed_of(a, block->columns[i]);
+        if (!hejnal_words_are_sound(&packed, block->n_time_delta) ||
+            (packed.runs > 0 && block->n_columns > 1)) { /* No aggregate is a text. */
             return false;
         }
     }
     return true;
+}
+
+/* The column of points: as it came, or unpacked where it has texts. */
+static enum hejnal_result give_values(struct hejnal_answer *a, const Hejnal__V1__Column *column,
+                                      size_t rows, const double **values, const char *const **text)
+{
+    const struct hejnal_packed packed = packed_of(a, column);
+    *values = column->value;
+    *text = NULL;
+    if (packed.runs == 0 || rows == 0) {
+        return HEJNAL_OK;
+    }
+    if (!hejnal_words_unpack(&packed, rows, &a->unpacked)) {
+        return hejnal_connection_fail(a->h, HEJNAL_NO_MEMORY, "out of memory");
+    }
+    *values = a->unpacked.number;
+    *text = a->unpacked.text;
+    return HEJNAL_OK;
 }
 
 /* A block's path is told once; it must outlive its frame. */
@@ -126,7 +158,7 @@ static enum hejnal_result give_block(struct hejnal_answer *a, Hejnal__V1__Series
                                      struct hejnal_block *out)
 {
     int64_t time_ns = 0;
-    if (!is_sound(block, a->columns) || !keep_path(a, block->path)) {
+    if (!is_sound(a, block) || !keep_path(a, block->path)) {
         return broken(a);
     }
     for (size_t i = 0; i < block->n_time_delta; i++) { /* In place: the frame is ours. */
@@ -146,7 +178,9 @@ static enum hejnal_result give_block(struct hejnal_answer *a, Hejnal__V1__Series
     for (size_t i = 0; i < block->n_columns; i++) {
         out->column[i] = block->columns[i]->value;
     }
-    return HEJNAL_OK;
+    return block->n_columns != 1
+               ? HEJNAL_OK
+               : give_values(a, block->columns[0], out->rows, &out->column[0], &out->text);
 }
 
 enum hejnal_result hejnal_next_block(struct hejnal_answer *a, struct hejnal_block *out)
@@ -205,14 +239,40 @@ static const char *next_path(struct hejnal_answer *a, const ProtobufCBinaryData 
     return (const char *)from;
 }
 
+/* At its first item the whole block is checked, and unpacked if it has texts. */
+static enum hejnal_result open_last(struct hejnal_answer *a)
+{
+    const frame_response *r = a->current->response;
+    const struct hejnal_packed packed = {.numbers = r->last->n_value,
+                                         .runs = r->last->n_word_runs,
+                                         .words = r->n_words,
+                                         .number = r->last->value,
+                                         .run = r->last->word_runs,
+                                         .word = r->words};
+    if (!hejnal_words_are_sound(&packed, r->last->n_time_ns)) {
+        return broken(a);
+    }
+    if (packed.runs > 0 && !hejnal_words_unpack(&packed, r->last->n_time_ns, &a->unpacked)) {
+        return hejnal_connection_fail(a->h, HEJNAL_NO_MEMORY, "out of memory");
+    }
+    return HEJNAL_OK;
+}
+
 static enum hejnal_result give_last(struct hejnal_answer *a, struct hejnal_last *out)
 {
     const Hejnal__V1__LastBlock *block = a->current->response->last;
+    const bool has_texts = block->n_word_runs > 0;
+    enum hejnal_result result = a->at == 0 ? open_last(a) : HEJNAL_OK;
+    if (result != HEJNAL_OK) {
+        return result;
+    }
     const char *path = next_path(a, &block->paths);
-    if (path == NULL || block->n_time_ns != block->n_value) {
+    if (path == NULL) {
         return broken(a);
     }
-    *out = (struct hejnal_last){path, block->time_ns[a->at], block->value[a->at]};
+    *out = (struct hejnal_last){path, block->time_ns[a->at],
+                                has_texts ? a->unpacked.number[a->at] : block->value[a->at],
+                                has_texts ? a->unpacked.text[a->at] : NULL};
     a->at++;
     return HEJNAL_OK;
 }
@@ -225,7 +285,7 @@ enum hejnal_result hejnal_next_last(struct hejnal_answer *a, struct hejnal_last 
     for (;;) {
         const frame_response *r = a->current == NULL ? NULL : a->current->response;
         if (r != NULL && r->body_case == HEJNAL__V1__RESPONSE__BODY_LAST &&
-            a->at < r->last->n_value) {
+            a->at < r->last->n_time_ns) {
             return give_last(a, out);
         }
         enum hejnal_result result = hejnal_answer_advance(a);

@@ -3,33 +3,42 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/text.h"
 #include "clients/hejnal_batch.h"
 #include "clients/hejnal_connection.h"
 
 /* A request holds at most so many values (absent ones too) and bytes of names: a quarter MiB or so,
  * some milliseconds of work for the server. */
 enum { VALUES_MAX = 32768, SECTIONS_MAX = 2048, COLUMNS_MAX = 8192, NAME_BYTES_MAX = 512 << 10 };
+/* And of texts. */
+enum { WORDS_MAX = 32768, WORD_BYTES_MAX = 512 << 10 };
 
 /* One request being built. Arrays of sections that need no change are lent as they are. */
 struct hejnal_packer {
     size_t sections, columns, values, name_bytes;
-    size_t deltas, packed, runs;
+    size_t deltas, packed, runs, word_runs;
     Hejnal__V1__WriteRows rows[SECTIONS_MAX], *row_list[SECTIONS_MAX];
     Hejnal__V1__WriteColumn column[COLUMNS_MAX], *column_list[COLUMNS_MAX];
     int64_t delta[VALUES_MAX];
-    double value[VALUES_MAX]; /* Of columns with gaps. */
+    double value[VALUES_MAX]; /* Of columns with gaps or texts. */
     uint32_t run[2 * (VALUES_MAX + COLUMNS_MAX)];
+    uint32_t word_run[2 * VALUES_MAX];
+    struct hejnal_told told;
 };
 
 static void empty(struct hejnal_packer *p)
 {
     p->sections = p->columns = p->values = p->name_bytes = 0;
-    p->deltas = p->packed = p->runs = 0;
+    p->deltas = p->packed = p->runs = p->word_runs = 0;
+    hejnal_words_restart(&p->told);
 }
 
 void hejnal_write_free_packer(struct hejnal_packer *p)
 {
-    free(p);
+    if (p != NULL) {
+        hejnal_words_end(&p->told);
+        free(p);
+    }
 }
 
 bool hejnal_write_take(struct hejnal *h, const frame_response *r)
@@ -98,6 +107,8 @@ static enum hejnal_result ship(struct hejnal *h)
     }
     write.n_rows = p->sections;
     write.rows = p->row_list;
+    write.n_words = p->told.count;
+    write.words = p->told.list;
     r.id = hejnal_connection_id(h);
     r.body_case = HEJNAL__V1__REQUEST__BODY_WRITE;
     r.write = &write;
@@ -107,6 +118,40 @@ static enum hejnal_result ship(struct hejnal *h)
         h->writes[h->write_count++] = r.id;
     }
     return result;
+}
+
+/* The next value that is there: a number, or one more row of a word's run. */
+static void pack_value(struct hejnal_packer *p, const Hejnal__V1__WriteColumn *column, double value)
+{
+    uint32_t *runs = &p->word_run[p->word_runs];
+    const bool is_text = text_is_value(value);
+    const uint32_t word = is_text ? p->told.place[text_id(value)] : 0;
+    if (!is_text) {
+        p->value[p->packed++] = value;
+    }
+    if (column->word_runs == NULL) {
+        return;
+    }
+    if (runs > column->word_runs && runs[-2] == word) {
+        runs[-1]++;
+        return;
+    }
+    runs[0] = word;
+    runs[1] = 1;
+    p->word_runs += 2;
+}
+
+static void pack_texts(struct hejnal_packer *p, const struct hejnal_section *s, unsigned index,
+                       size_t from, size_t rows)
+{
+    Hejnal__V1__WriteColumn *column = &p->column[p->columns];
+    column->value = &p->value[p->packed];
+    column->word_runs = &p->word_run[p->word_runs];
+    for (size_t i = from; i < from + rows; i++) {
+        pack_value(p, column, s->value[index][i]);
+    }
+    column->n_value = (size_t)(&p->value[p->packed] - column->value);
+    column->n_word_runs = (size_t)(&p->word_run[p->word_runs] - column->word_runs);
 }
 
 /* The values of a column that are there, and the runs that tell where. */
@@ -120,6 +165,7 @@ static void pack_gaps(struct hejnal_packer *p, const struct hejnal_section *s, u
 
     column->value = &p->value[p->packed];
     column->present_runs = &p->run[p->runs];
+    column->word_runs = (s->texts & bit) != 0 ? &p->word_run[p->word_runs] : NULL;
     for (size_t i = from; i < from + rows; i++) {
         if (((s->present[i] & bit) != 0) != is_present) {
             p->run[p->runs++] = length;
@@ -128,12 +174,15 @@ static void pack_gaps(struct hejnal_packer *p, const struct hejnal_section *s, u
         }
         length++;
         if (is_present) {
-            p->value[p->packed++] = s->value[index][i];
+            pack_value(p, column, s->value[index][i]);
         }
     }
     p->run[p->runs++] = length;
     column->n_value = (size_t)(&p->value[p->packed] - column->value);
     column->n_present_runs = (size_t)(&p->run[p->runs] - column->present_runs);
+    if (column->word_runs != NULL) {
+        column->n_word_runs = (size_t)(&p->word_run[p->word_runs] - column->word_runs);
+    }
 }
 
 static void pack_columns(struct hejnal_packer *p, const struct hejnal_section *s, size_t from,
@@ -144,6 +193,8 @@ static void pack_columns(struct hejnal_packer *p, const struct hejnal_section *s
         hejnal__v1__write_column__init(column);
         if ((s->gaps >> i & 1) != 0) {
             pack_gaps(p, s, i, from, rows);
+        } else if ((s->texts >> i & 1) != 0) {
+            pack_texts(p, s, i, from, rows);
         } else {
             column->n_value = rows;
             column->value = s->value[i] + from;
@@ -175,7 +226,45 @@ static void pack_rows(struct hejnal_packer *p, const struct hejnal_section *s, s
     p->row_list[p->sections++] = out;
 }
 
-static enum hejnal_result pack_section(struct hejnal *h, const struct hejnal_section *s)
+/* Whether the row's words are told, or could be: it fits, or it is the request's first. */
+static bool tell_row(struct hejnal_packer *p, const struct hejnal_batch *b,
+                     const struct hejnal_section *s, size_t row, enum hejnal_result *result)
+{
+    for (uint64_t left = s->texts & s->present[row]; left != 0; left &= left - 1) {
+        const double value = s->value[__builtin_ctzll(left)][row];
+        if (!text_is_value(value)) {
+            continue;
+        }
+        if (!hejnal_words_tell(&p->told, &b->words, text_id(value))) {
+            *result = HEJNAL_NO_MEMORY;
+            return false;
+        }
+    }
+    return p->told.count <= WORDS_MAX && p->told.bytes <= WORD_BYTES_MAX;
+}
+
+/* How many of the next rows the request has room for the words of. */
+static enum hejnal_result tell_rows(struct hejnal *h, const struct hejnal_batch *b,
+                                    const struct hejnal_section *s, size_t from, size_t *rows)
+{
+    struct hejnal_packer *p = h->packer;
+    enum hejnal_result result = HEJNAL_OK;
+    size_t told = 0;
+    if (s->texts == 0) {
+        return HEJNAL_OK;
+    }
+    if (!hejnal_words_expect(&p->told, &b->words)) {
+        return hejnal_connection_fail(h, HEJNAL_NO_MEMORY, "out of memory");
+    }
+    while (told < *rows && tell_row(p, b, s, from + told, &result)) {
+        told++;
+    }
+    *rows = told;
+    return result == HEJNAL_OK ? HEJNAL_OK : hejnal_connection_fail(h, result, "out of memory");
+}
+
+static enum hejnal_result pack_section(struct hejnal *h, const struct hejnal_batch *b,
+                                       const struct hejnal_section *s)
 {
     struct hejnal_packer *p = h->packer;
     const size_t width = hejnal_section_width(s);
@@ -191,7 +280,14 @@ static enum hejnal_result pack_section(struct hejnal *h, const struct hejnal_sec
             continue;
         }
         rows = rows < s->rows - from ? rows : s->rows - from;
-        pack_rows(p, s, from, rows);
+        enum hejnal_result result = tell_rows(h, b, s, from, &rows);
+        result = result == HEJNAL_OK && rows == 0 ? ship(h) : result;
+        if (result != HEJNAL_OK) {
+            return result;
+        }
+        if (rows > 0) {
+            pack_rows(p, s, from, rows);
+        }
         from += rows;
     }
     return HEJNAL_OK;
@@ -204,10 +300,11 @@ static enum hejnal_result post_all(struct hejnal *h, const struct hejnal_batch *
         if (h->packer == NULL) {
             return hejnal_connection_fail(h, HEJNAL_NO_MEMORY, "out of memory");
         }
+        h->packer->told = (struct hejnal_told){0};
     }
     empty(h->packer);
     for (size_t i = 0; i < b->sections; i++) {
-        enum hejnal_result result = pack_section(h, b->section[i]);
+        enum hejnal_result result = pack_section(h, b, b->section[i]);
         if (result != HEJNAL_OK) {
             return result;
         }

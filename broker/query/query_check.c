@@ -8,6 +8,7 @@
 #include "base/timestamp.h"
 #include "base/topic.h"
 #include "storage/catalogue/catalogue.h"
+#include "storage/catalogue/texts.h"
 #include "storage/journal/batch.h"
 #include "storage/read/query.h"
 
@@ -183,10 +184,40 @@ static enum err check_numbers(const Hejnal__V1__WriteColumn *column, struct quer
     return OK;
 }
 
-static enum err check_column(const Hejnal__V1__WriteColumn *column, size_t rows,
+/* Texts among `present` values, of which it counts those. */
+static enum err check_word_runs(const Hejnal__V1__WriteColumn *column, size_t words,
+                                uint64_t *texts, struct query_fault *fault)
+{
+    *texts = 0;
+    if (column->n_word_runs % 2 != 0) {
+        return refuse_at(fault, "values", 0, "word_runs are pairs: a word and how many rows");
+    }
+    for (size_t i = 0; i < column->n_word_runs; i += 2) {
+        const uint32_t word = column->word_runs[i];
+        if (word > words) {
+            query_fault_set(fault, INVALID, "values", "word %" PRIu32 " of %zu in word_runs", word,
+                            words);
+            return E_MALFORMED;
+        }
+        *texts += word > 0 ? column->word_runs[i + 1] : 0;
+    }
+    return OK;
+}
+
+/* The runs of numbers between the texts have to add up, too. */
+static uint64_t count_numbers(const Hejnal__V1__WriteColumn *column)
+{
+    uint64_t numbers = 0;
+    for (size_t i = 0; i < column->n_word_runs; i += 2) {
+        numbers += column->word_runs[i] == 0 ? column->word_runs[i + 1] : 0;
+    }
+    return column->n_word_runs == 0 ? column->n_value : numbers;
+}
+
+static enum err check_column(const Hejnal__V1__WriteColumn *column, size_t rows, size_t words,
                              struct query_fault *fault)
 {
-    uint64_t all = 0, present = 0;
+    uint64_t all = 0, present = 0, texts;
 
     if (column->n_present_runs == 0) {
         all = rows;
@@ -196,12 +227,16 @@ static enum err check_column(const Hejnal__V1__WriteColumn *column, size_t rows,
         all += column->present_runs[i];
         present += i % 2 == 0 ? column->present_runs[i] : 0;
     }
-    if (all != rows || present != column->n_value) {
+    TRY(check_word_runs(column, words, &texts, fault));
+    if (all != rows || present != column->n_value + texts) {
         query_fault_set(fault, INVALID, "values",
-                        "has %zu values where its runs tell of %" PRIu64 " present in %" PRIu64
-                        " of %zu rows",
-                        column->n_value, present, all, rows);
+                        "has %" PRIu64 " values where its runs tell of %" PRIu64
+                        " present in %" PRIu64 " of %zu rows",
+                        column->n_value + texts, present, all, rows);
         return E_MALFORMED;
+    }
+    if (count_numbers(column) != column->n_value) {
+        return refuse_at(fault, "values", 0, "word_runs tell of another number of numbers");
     }
     return check_numbers(column, fault);
 }
@@ -223,7 +258,7 @@ static enum err place(enum err e, struct query_fault *fault, size_t section, siz
     return e;
 }
 
-static enum err check_rows(const Hejnal__V1__WriteRows *rows, size_t index,
+static enum err check_rows(const Hejnal__V1__WriteRows *rows, size_t index, size_t words,
                            struct query_fault *fault)
 {
     size_t columns = rows->n_columns == 0 ? 1 : rows->n_columns;
@@ -239,15 +274,42 @@ static enum err check_rows(const Hejnal__V1__WriteRows *rows, size_t index,
         TRY(place(check_name(rows->columns[i], "columns", fault), fault, index, i));
     }
     for (size_t i = 0; i < rows->n_values; i++) {
-        TRY(place(check_column(rows->values[i], rows->n_time_delta, fault), fault, index, i));
+        TRY(place(check_column(rows->values[i], rows->n_time_delta, words, fault), fault, index,
+                  i));
     }
     return place(check_times(rows, fault), fault, index, SIZE_MAX);
 }
 
+static enum err check_word(struct bytes word, size_t index, struct query_fault *fault)
+{
+    char field[QUERY_FAULT_FIELD_BYTES];
+    if (texts_is_text(word)) {
+        return OK;
+    }
+    (void)snprintf(field, sizeof field, "words[%zu]", index);
+    return word.size > TEXT_BYTES_MAX
+               ? refuse_at(fault, field, TEXT_BYTES_MAX + 1, "longer than 1024 bytes")
+               : refuse_at(fault, field, find_bad_character(word), "not UTF-8 here, or U+0000");
+}
+
+static enum err check_words(const Hejnal__V1__Write *w, struct query_fault *fault)
+{
+    if (w->n_words > QUERY_WORDS_MAX) {
+        query_fault_set(fault, HEJNAL__V1__ERROR__CODE__LIMIT, "words",
+                        "more than %d words in one write", QUERY_WORDS_MAX);
+        return E_MALFORMED;
+    }
+    for (size_t i = 0; i < w->n_words; i++) {
+        TRY(check_word((struct bytes){w->words[i].data, w->words[i].len}, i, fault));
+    }
+    return OK;
+}
+
 enum err query_check_write(const Hejnal__V1__Write *w, struct query_fault *fault)
 {
+    TRY(check_words(w, fault));
     for (size_t i = 0; i < w->n_rows; i++) {
-        TRY(check_rows(w->rows[i], i, fault));
+        TRY(check_rows(w->rows[i], i, w->n_words, fault));
     }
     return OK;
 }

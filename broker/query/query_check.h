@@ -6,6 +6,8 @@
 
 #include "proto/frame.h"
 
+/* QUERY_WORDS_MAX: of a write. */
+enum { QUERY_WORDS_MAX = 65536 };
 enum { QUERY_FAULT_TEXT_BYTES = 200, QUERY_FAULT_FIELD_BYTES = 96 };
 
 struct query_fault {

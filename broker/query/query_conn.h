@@ -47,10 +47,11 @@ struct query_conn {
     int fd; /* -1: closed; the rest waits for its tasks. */
     bool is_dirty;
     bool has_greeted;
-    bool is_closing; /* Reads nothing more; closes when `out` is empty. */
-    bool is_feeding; /* A write waits for room: nothing is read. */
-    bool is_shut;    /* Our last words are said. */
-    unsigned jobs;   /* Its tasks on workers. */
+    bool takes_words; /* Its hello said so; else texts are NaN to it. */
+    bool is_closing;  /* Reads nothing more; closes when `out` is empty. */
+    bool is_feeding;  /* A write waits for room: nothing is read. */
+    bool is_shut;     /* Our last words are said. */
+    unsigned jobs;    /* Its tasks on workers. */
     unsigned task_count;
     struct query_task *tasks;
     int64_t opened_ms;     /* Or when our last words were said. */

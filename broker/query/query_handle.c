@@ -23,6 +23,7 @@ static void on_hello(struct query_conn *c, const frame_request *r)
         return;
     }
     c->has_greeted = true;
+    c->takes_words = r->hello->words;
     hello.version = FRAME_VERSION;
     hello.server = server;
     reply.id = r->id;

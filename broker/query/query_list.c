@@ -4,9 +4,11 @@
 
 #include "broker/query/query_handle.h"
 #include "broker/query/query_task.h"
+#include "broker/query/query_words.h"
 #include "storage/catalogue/catalogue.h"
 
 enum { LIST_SERIES = 4096 /* Looked at for a frame. */ };
+_Static_assert((int)LIST_SERIES <= (int)QUERY_WORDS_ROWS_MAX, "their values are packed at once");
 
 struct query_list {
     struct query_task task;
@@ -75,15 +77,21 @@ static enum err step_last(struct query_task *t)
     struct query_list *l = (struct query_list *)(void *)t;
     Hejnal__V1__LastBlock block = HEJNAL__V1__LAST_BLOCK__INIT;
     frame_response part = HEJNAL__V1__RESPONSE__INIT;
+    struct query_packed packed;
     enum err e = gather(l, add_last);
 
     if ((e != OK && e != E_END) || l->count == 0) {
         return e;
     }
+    TRY(query_words_pack(t, l->values, l->count, &packed));
+    query_words_tell(t, &part);
     block.paths = (ProtobufCBinaryData){l->paths.size, l->paths.at};
-    block.n_time_ns = block.n_value = l->count;
+    block.n_time_ns = l->count;
     block.time_ns = l->times;
-    block.value = l->values;
+    block.n_value = packed.numbers;
+    block.value = query_task_lend(packed.number);
+    block.n_word_runs = packed.runs;
+    block.word_runs = query_task_lend(packed.run);
     part.body_case = HEJNAL__V1__RESPONSE__BODY_LAST;
     part.last = &block;
     TRY(query_task_put(t, &part));

@@ -6,6 +6,7 @@
 #include "base/timestamp.h"
 #include "broker/query/query_handle.h"
 #include "broker/query/query_task.h"
+#include "broker/query/query_words.h"
 #include "storage/read/query.h"
 
 /* Steps of storage that gave no block, before the worker looks at other work. */
@@ -67,6 +68,30 @@ static char *name_series(struct query_run *run, struct series_ref ref)
     return (char *)run->path;
 }
 
+_Static_assert((int)QUERY_BLOCK_ROWS_MAX <= (int)QUERY_WORDS_ROWS_MAX, "a block is packed at once");
+
+/* Only points may be texts: no aggregate is one. */
+static enum err fill_columns(struct query_run *run, const struct query_block *block,
+                             Hejnal__V1__Column *columns, frame_response *part)
+{
+    struct query_packed packed;
+    for (unsigned i = 0; i < block->columns; i++) {
+        hejnal__v1__column__init(&columns[i]);
+        columns[i].n_value = block->rows;
+        columns[i].value = query_task_lend(block->column[i]);
+    }
+    if (run->request.aggregates != 0) {
+        return OK;
+    }
+    TRY(query_words_pack(&run->task, block->column[0], block->rows, &packed));
+    query_words_tell(&run->task, part);
+    columns[0].n_value = packed.numbers;
+    columns[0].value = query_task_lend(packed.number);
+    columns[0].n_word_runs = packed.runs;
+    columns[0].word_runs = query_task_lend(packed.run);
+    return OK;
+}
+
 static enum err put_block(struct query_run *run, const struct query_block *block)
 {
     Hejnal__V1__Column columns[QUERY_AGGREGATES], *column[QUERY_AGGREGATES];
@@ -74,10 +99,8 @@ static enum err put_block(struct query_run *run, const struct query_block *block
     frame_response part = HEJNAL__V1__RESPONSE__INIT;
     size_t series, done;
 
+    TRY(fill_columns(run, block, columns, &part));
     for (unsigned i = 0; i < block->columns; i++) {
-        hejnal__v1__column__init(&columns[i]);
-        columns[i].n_value = block->rows;
-        columns[i].value = query_task_lend(block->column[i]);
         column[i] = &columns[i];
     }
     for (size_t i = 0; i < block->rows; i++) {

@@ -8,6 +8,7 @@
 #include "base/topic.h"
 #include "broker/query/query_handle.h"
 #include "broker/query/query_task.h"
+#include "broker/query/query_words.h"
 #include "broker/threads/metrics.h"
 #include "storage/catalogue/catalogue.h"
 #include "storage/journal/batch.h"
@@ -40,6 +41,7 @@ struct query_tail {
 };
 
 _Static_assert(TAIL_POINTS <= 1 << 16, "found.column_order holds it");
+_Static_assert((int)TAIL_POINTS <= (int)QUERY_WORDS_ROWS_MAX, "a series is packed at once");
 
 static void on_end(struct query_task *t)
 {
@@ -123,15 +125,20 @@ static enum err put_series(struct query_tail *tail, size_t from, size_t to)
     frame_response part = HEJNAL__V1__RESPONSE__INIT;
     const struct found *found = &tail->found[from];
     struct series_ref ref = {found->group, (uint8_t)(found->column_order >> 16)};
+    struct query_packed packed;
     size_t rows = to - from;
 
     for (size_t i = 0; i < rows; i++) {
         tail->deltas[i] = found[i].time_ns - (i == 0 ? 0 : found[i - 1].time_ns);
         tail->values[i] = found[i].value;
     }
+    TRY(query_words_pack(&tail->task, tail->values, rows, &packed));
+    query_words_tell(&tail->task, &part);
     path[catalogue_path(engine_catalogue(tail->task.conn->server->options.engine), ref, path)] = 0;
-    column.n_value = rows;
-    column.value = tail->values;
+    column.n_value = packed.numbers;
+    column.value = query_task_lend(packed.number);
+    column.n_word_runs = packed.runs;
+    column.word_runs = query_task_lend(packed.run);
     block.path = (char *)path;
     block.n_time_delta = rows;
     block.time_delta = tail->deltas;

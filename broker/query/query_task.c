@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "broker/query/query_words.h"
 #include "broker/threads/metrics.h"
 
 struct query_task *query_task_create(struct query_conn *c, uint32_t id,
@@ -52,6 +53,7 @@ void query_task_free(struct query_task *t)
     }
     t->conn->task_count--;
     t->conn->server->answer_count -= t->kind->step != NULL;
+    query_words_destroy(t->words);
     free(t->frame.at);
     free(t);
 }
@@ -107,6 +109,7 @@ enum err query_task_begin(struct query_task *t)
     frame_response head = HEJNAL__V1__RESPONSE__INIT;
     head.id = t->id;
     t->frame.size = 0;
+    query_words_reset(t->words);
     TRY(query_conn_reserve(&t->frame, FRAME_LENGTH_BYTES + frame_part_size(&head)));
     TRY(frame_begin(&t->frame, &t->frame_start));
     TRY(frame_part(&t->frame, &head));

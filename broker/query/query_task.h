@@ -19,6 +19,8 @@ enum {
     QUERY_FRAME_BYTES = 128 << 10   /* A frame this full is sent. */
 };
 
+struct query_words;
+
 struct query_task_kind {
     size_t bytes; /* Of the struct that has the task as its first member. */
     /* On a worker: put parts of one frame. OK: there is more; E_END: that was all. E_MALFORMED:
@@ -43,6 +45,7 @@ struct query_task {
     struct job job;
     struct writer frame; /* The frame being made. */
     size_t frame_start, frame_empty;
+    struct query_words *words; /* Texts of the frame; NULL: it met none so far. */
     uint64_t rows, refused;
     uint64_t frames, checksum; /* Of those sent, and the one in `frame`. */
     struct query_fault fault;

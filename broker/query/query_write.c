@@ -8,15 +8,16 @@
 #include "broker/ingest/ingest.h"
 #include "broker/query/query_handle.h"
 #include "broker/query/query_task.h"
+#include "broker/threads/metrics.h"
 
 /* Rows fed before other connections of this loop get their turn: about 2 ms of work. */
 enum { SLICE_ROWS = 16384 };
 
-/* How far a column with gaps has been read. */
+/* How far a column with gaps or texts has been read. */
 struct cursor {
-    size_t run;
-    uint32_t left; /* Of the run. */
-    size_t next;   /* Value. */
+    size_t run, word_run;
+    uint32_t left, word_left; /* Of the runs. */
+    size_t next;              /* Number. */
 };
 
 struct query_write {
@@ -24,7 +25,9 @@ struct query_write {
     struct query_write *later, **place; /* In server->writes; place NULL: not in it. */
     frame_request *request;             /* NULL: fed. */
     size_t section, row;                /* Where feeding goes on. */
+    bool has_cursors;                   /* A column of the section has gaps or texts. */
     int64_t time_ns;                    /* Of the row before. */
+    double *words;                      /* The values of the request's words; NULL: none. */
     uint64_t first, last;               /* Batches its points are in; 0: none. */
     enum err failed;                    /* What the store said of one of them. */
     struct cursor cursors[BATCH_COLUMNS_MAX];
@@ -49,23 +52,40 @@ static void fini(struct query_task *t)
 {
     struct query_write *w = (struct query_write *)(void *)t;
     frame_request_free(w->request);
+    free(w->words);
 }
 
 static const struct query_task_kind kind = {
     .bytes = sizeof(struct query_write), .end = on_end, .fini = fini};
 
-/* Whether the column has a value in the row at hand, and which; moves on by one row. */
-static bool take_value(const Hejnal__V1__WriteColumn *column, struct cursor *at, double *value)
+/* Whether the column has a value in the row at hand; moves on by one row. */
+static bool take_presence(const Hejnal__V1__WriteColumn *column, struct cursor *at)
 {
+    if (column->n_present_runs == 0) {
+        return true;
+    }
     while (at->left == 0) {
         at->left = column->present_runs[at->run++]; /* They add up to the rows: checked. */
     }
     at->left--;
-    if (at->run % 2 == 0) {
-        return false;
+    return at->run % 2 != 0;
+}
+
+/* The next value of those present. */
+static struct number take_value(const Hejnal__V1__WriteColumn *column, struct cursor *at,
+                                const double *words)
+{
+    uint32_t word = 0;
+    if (column->n_word_runs > 0) {
+        while (at->word_left == 0) {
+            at->word_left = column->word_runs[2 * at->word_run + 1];
+            at->word_run++;
+        }
+        at->word_left--;
+        word = column->word_runs[2 * (at->word_run - 1)];
     }
-    *value = column->value[at->next++];
-    return true;
+    return word == 0 ? number_of(column->value[at->next++])
+                     : (struct number){.value = words[word - 1], .scale = NUMBER_RAW};
 }
 
 /* The points of row `w->row`. */
@@ -75,13 +95,13 @@ static unsigned gather(struct query_write *w, const Hejnal__V1__WriteRows *rows,
     unsigned count = 0;
     for (size_t i = 0; i < rows->n_values; i++) {
         const Hejnal__V1__WriteColumn *column = rows->values[i];
-        double value;
-        if (column->n_present_runs == 0) {
-            value = column->value[w->row];
-        } else if (!take_value(column, &cursors[i], &value)) {
+        if (column->n_present_runs == 0 && column->n_word_runs == 0) {
+            points[count].number = number_of(column->value[w->row]);
+        } else if (take_presence(column, &cursors[i])) {
+            points[count].number = take_value(column, &cursors[i], w->words);
+        } else {
             continue;
         }
-        points[count].number = number_of(value);
         points[count].name =
             rows->n_columns == 0 ? (struct bytes){NULL, 0} : points[BATCH_COLUMNS_MAX + i].name;
         count++;
@@ -94,7 +114,7 @@ static enum err feed_row(struct query_write *w, const Hejnal__V1__WriteRows *row
 {
     struct cursor before[BATCH_COLUMNS_MAX];
     struct ingest *ingest = w->task.conn->server->options.ingest;
-    const size_t cursor_bytes = rows->n_values * sizeof before[0];
+    const size_t cursor_bytes = w->has_cursors ? rows->n_values * sizeof before[0] : 0;
     int64_t time_ns = w->time_ns + rows->time_delta[w->row];
     uint64_t number = 0;
 
@@ -119,6 +139,16 @@ static enum err feed_row(struct query_write *w, const Hejnal__V1__WriteRows *row
     return OK;
 }
 
+static bool has_cursors(const Hejnal__V1__WriteRows *rows)
+{
+    size_t i = 0;
+    while (i < rows->n_values && rows->values[i]->n_present_runs == 0 &&
+           rows->values[i]->n_word_runs == 0) {
+        i++;
+    }
+    return i < rows->n_values;
+}
+
 /* Feed at most `*budget` rows of the section. E_END: it is done. */
 static enum err feed_section(struct query_write *w, const Hejnal__V1__WriteRows *rows,
                              unsigned *budget)
@@ -130,6 +160,7 @@ static enum err feed_section(struct query_write *w, const Hejnal__V1__WriteRows 
     for (size_t i = 0; i < rows->n_columns; i++) {
         points[BATCH_COLUMNS_MAX + i].name = bytes_of(rows->columns[i]);
     }
+    w->has_cursors = has_cursors(rows);
     while (w->row < rows->n_time_delta) {
         if (*budget == 0) {
             return E_MORE;
@@ -168,6 +199,46 @@ static void finish_if_done(struct query_write *w)
             query_task_fail_with(&w->task, w->failed);
         }
     }
+}
+
+/* The words of the request get their ids. On failure `section` is the word. */
+static enum err take_words(struct query_write *w)
+{
+    const Hejnal__V1__Write *write = w->request->write;
+    struct texts *texts = engine_texts(w->task.conn->server->options.engine);
+    if (write->n_words == 0) {
+        return OK;
+    }
+    w->words = calloc(write->n_words, sizeof *w->words);
+    if (w->words == NULL) {
+        return E_NO_MEMORY;
+    }
+    for (size_t i = 0; i < write->n_words; i++) {
+        uint32_t id;
+        const enum err e =
+            texts_intern(texts, (struct bytes){write->words[i].data, write->words[i].len}, &id);
+        if (e != OK) {
+            w->section = i;
+            return e;
+        }
+        w->words[i] = text_value(id);
+    }
+    return OK;
+}
+
+static void refuse_word(struct query_write *w, enum err e)
+{
+    struct query_fault fault;
+    char field[QUERY_FAULT_FIELD_BYTES];
+    if (e != E_LIMIT) {
+        query_task_fail_with(&w->task, e);
+        return;
+    }
+    metrics_add(METRIC_REFUSED_TEXTS, 1);
+    (void)snprintf(field, sizeof field, "words[%zu]", w->section);
+    query_fault_set(&fault, HEJNAL__V1__ERROR__CODE__LIMIT, field,
+                    "the server's limit of distinct texts (texts_max) is reached");
+    query_task_fail(&w->task, &fault);
 }
 
 static void refuse(struct query_write *w, enum err e)
@@ -221,6 +292,11 @@ void query_write_start(struct query_conn *c, frame_request *r)
         w->place = &(*w->place)->later;
     }
     *w->place = w;
+    const enum err e = take_words(w);
+    if (e != OK) {
+        refuse_word(w, e);
+        return;
+    }
     go_on(w);
 }
 

@@ -30,6 +30,7 @@
     X(REJECTS, "ingest.rejects", "", "messages forwarded but not stored")                          \
     X(REFUSED_OLD, "ingest.refused.old", "", "points older than retention")                        \
     X(REFUSED_SERIES, "ingest.refused.series", "", "points over the series limit")                 \
+    X(REFUSED_TEXTS, "ingest.refused.texts", "", "texts over the limit of distinct ones")          \
     X(REDELIVERED, "ingest.redelivered", "", "redeliveries given their first arrival time")        \
     X(STORE_REFUSED, "ingest.refused.store", "", "points lost to a failing or full disk, unacked") \
     X(BACKPRESSURE, "ingest.backpressure", "", "times reading stopped until the store caught up")  \

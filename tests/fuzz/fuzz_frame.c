@@ -3,27 +3,42 @@
 
 #include "proto/frame.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/text.h"
 #include "base/timestamp.h"
 #include "base/topic.h"
 #include "broker/query/query_check.h"
+#include "clients/hejnal_words.h"
 #include "storage/journal/batch.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void check_column(const Hejnal__V1__WriteColumn *column, size_t rows)
+static void check_column(const Hejnal__V1__WriteColumn *column, size_t rows, size_t words)
 {
-    uint64_t present = 0;
+    uint64_t present = 0, texts = 0, numbers = 0;
     for (size_t i = 0; i < column->n_present_runs; i += 2) {
         present += column->present_runs[i];
     }
-    CHECK(column->n_value == (column->n_present_runs == 0 ? rows : present));
+    CHECK(column->n_word_runs % 2 == 0);
+    for (size_t i = 0; i < column->n_word_runs; i += 2) {
+        CHECK(column->word_runs[i] <= words);
+        *(column->word_runs[i] == 0 ? &numbers : &texts) += column->word_runs[i + 1];
+    }
+    CHECK(column->n_word_runs == 0 || numbers == column->n_value);
+    CHECK(column->n_value + texts == (column->n_present_runs == 0 ? rows : present));
+    for (size_t i = 0; i < column->n_value; i++) {
+        CHECK(!text_is_value(column->value[i]));
+    }
 }
 
 static void check_write(const Hejnal__V1__Write *write)
 {
+    for (size_t i = 0; i < write->n_words; i++) {
+        CHECK(write->words[i].len <= TEXT_BYTES_MAX);
+    }
     for (size_t i = 0; i < write->n_rows; i++) {
         const Hejnal__V1__WriteRows *rows = write->rows[i];
         int64_t time_ns = 0;
@@ -35,7 +50,7 @@ static void check_write(const Hejnal__V1__Write *write)
             CHECK(time_ns >= TIMESTAMP_MIN_NS && time_ns < TIMESTAMP_MAX_NS);
         }
         for (size_t k = 0; k < rows->n_values; k++) {
-            check_column(rows->values[k], rows->n_time_delta);
+            check_column(rows->values[k], rows->n_time_delta, write->n_words);
         }
     }
 }
@@ -81,6 +96,31 @@ static void check_again(const frame_request *r)
     free(w.at);
 }
 
+/* As the client library does: each row a number or a word that is there. */
+static void unpack(const frame_response *r, const Hejnal__V1__Column *column, size_t rows)
+{
+    static struct hejnal_unpacked unpacked;
+    const struct hejnal_packed packed = {column->n_value, column->n_word_runs, r->n_words,
+                                         column->value,   column->word_runs,   r->words};
+    if (!hejnal_words_are_sound(&packed, rows) || packed.runs == 0 ||
+        !hejnal_words_unpack(&packed, rows, &unpacked)) {
+        return;
+    }
+    for (size_t i = 0; i < rows; i++) {
+        CHECK(unpacked.text[i] == NULL ||
+              (isnan(unpacked.number[i]) && strlen(unpacked.text[i]) < SIZE_MAX));
+    }
+}
+
+static void unpack_all(const frame_response *r)
+{
+    for (size_t i = 0; i < r->n_block; i++) {
+        for (size_t k = 0; k < r->block[i]->n_columns; k++) {
+            unpack(r, r->block[i]->columns[k], r->block[i]->n_time_delta);
+        }
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct bytes in = {data, size}, body;
@@ -93,6 +133,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             frame_request_free(request);
         }
         if (frame_response_read(body, &response) == OK) {
+            unpack_all(response);
             frame_response_free(response);
         }
     }

@@ -15,7 +15,13 @@
 #include "clients/hejnal.h"
 #include "tests/lib/test.h"
 
-enum { TIMEOUT_MS = 20000, HELLO_MS = 300, OUTPUT_BYTES = 256 << 10, SERIES_MAX = 5000 };
+enum {
+    TIMEOUT_MS = 20000,
+    HELLO_MS = 300,
+    OUTPUT_BYTES = 256 << 10,
+    SERIES_MAX = 5000,
+    TEXTS_MAX = 1000
+};
 enum { RETENTION_S = 20 * 365 * 86400 };
 
 static struct {
@@ -65,7 +71,7 @@ static void run_loop(void *loop)
 static void build(void)
 {
     const struct engine_options engine = {.directory = w.directory,
-                                          .texts_max = 1000,
+                                          .texts_max = TEXTS_MAX,
                                           .series_max = SERIES_MAX,
                                           .partition_s = 604800,
                                           .journal_bytes = 64 << 20,

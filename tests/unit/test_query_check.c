@@ -85,7 +85,8 @@ static struct {
     char *columns[1];
     int64_t deltas[3];
     double values[3];
-    uint32_t runs[4];
+    uint32_t runs[4], word_runs[6];
+    ProtobufCBinaryData words[2];
     Hejnal__V1__WriteColumn column, *column_list[1];
     Hejnal__V1__WriteRows rows, *row_list[1];
     Hejnal__V1__Write write;
@@ -105,6 +106,8 @@ static void make_write(void)
     w.column.n_value = 3;
     w.column.value = w.values;
     w.column.present_runs = w.runs;
+    w.column.word_runs = w.word_runs;
+    w.write.words = w.words;
     w.column_list[0] = &w.column;
     w.rows.path = w.path;
     w.rows.n_columns = 1;
@@ -192,6 +195,78 @@ static void a_nan_that_would_be_a_text_is_refused(void **state)
     refused_for("rows[0].values[0]");
 }
 
+static void put_word(unsigned index, const char *word, size_t size)
+{
+    static uint8_t room[2][TEXT_BYTES_MAX + 1];
+    memcpy(room[index], word, size);
+    w.words[index] = (ProtobufCBinaryData){size, room[index]};
+}
+
+/* Rows: a number, OPEN twice. */
+static void make_write_of_texts(void)
+{
+    make_write();
+    put_word(0, "OPEN", 4);
+    put_word(1, "", 0);
+    w.write.n_words = 2;
+    w.column.n_value = 1;
+    w.column.n_word_runs = 4;
+    w.word_runs[0] = 0;
+    w.word_runs[1] = 1;
+    w.word_runs[2] = 1;
+    w.word_runs[3] = 2;
+}
+
+static void runs_of_words_must_fit_rows_and_numbers(void **state)
+{
+    (void)state;
+    make_write_of_texts();
+    assert_ok(query_check_write(&w.write, &fault));
+    w.word_runs[2] = 2;
+    assert_ok(query_check_write(&w.write, &fault));
+    w.word_runs[2] = 3; /* No such word. */
+    refused_for("rows[0].values[0]");
+    w.word_runs[2] = 0; /* More numbers than there are, */
+    refused_for("rows[0].values[0]");
+    make_write_of_texts();
+    w.word_runs[3] = 1; /* fewer texts, */
+    refused_for("rows[0].values[0]");
+    w.word_runs[3] = 3; /* and more. */
+    refused_for("rows[0].values[0]");
+    make_write_of_texts();
+    w.column.n_word_runs = 3;
+    refused_for("rows[0].values[0]");
+    make_write_of_texts();
+    w.column.n_present_runs = 2; /* Two of three rows present. */
+    w.runs[0] = 2;
+    w.runs[1] = 1;
+    refused_for("rows[0].values[0]");
+    w.word_runs[3] = 1;
+    assert_ok(query_check_write(&w.write, &fault));
+}
+
+static void words_must_be_texts(void **state)
+{
+    (void)state;
+    static char longest[TEXT_BYTES_MAX + 1];
+    memset(longest, 'x', sizeof longest);
+    make_write_of_texts();
+    put_word(1, "ab\xff", 3);
+    refused_for("words[1]");
+    assert_int_equal(fault.position, 3);
+    put_word(1, "a\0b", 3);
+    refused_for("words[1]");
+    assert_int_equal(fault.position, 2);
+    put_word(1, longest, sizeof longest);
+    refused_for("words[1]");
+    assert_int_equal(fault.position, TEXT_BYTES_MAX + 1);
+    put_word(1, longest, sizeof longest - 1);
+    assert_ok(query_check_write(&w.write, &fault));
+    w.write.n_words = QUERY_WORDS_MAX + 1;
+    refused_for("words");
+    assert_int_equal(fault.code, HEJNAL__V1__ERROR__CODE__LIMIT);
+}
+
 static void an_unknown_request_is_refused(void **state)
 {
     frame_request r = HEJNAL__V1__REQUEST__INIT;
@@ -209,6 +284,8 @@ int main(void)
         cmocka_unit_test(times_must_stay_between_1970_and_2200),
         cmocka_unit_test(values_must_fit_rows_and_runs),
         cmocka_unit_test(a_nan_that_would_be_a_text_is_refused),
+        cmocka_unit_test(runs_of_words_must_fit_rows_and_numbers),
+        cmocka_unit_test(words_must_be_texts),
         cmocka_unit_test(an_unknown_request_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
