@@ -39,15 +39,13 @@ static enum err open_query(struct query_run *run)
 {
     Hejnal__V1__Estimate estimate = HEJNAL__V1__ESTIMATE__INIT;
     frame_response part = HEJNAL__V1__RESPONSE__INIT;
-    size_t series, done;
 
     enum err e = query_open(run->task.conn->server->options.engine, &run->request, &run->query);
     if (e == E_LIMIT) {
         return tell_limit(run);
     }
     TRY(e);
-    query_progress(run->query, &series, &done);
-    estimate.series = series;
+    estimate.series = query_units(run->query);
     part.body_case = HEJNAL__V1__RESPONSE__BODY_ESTIMATE;
     part.estimate = &estimate;
     return query_task_put(&run->task, &part);
@@ -94,10 +92,9 @@ static enum err fill_columns(struct query_run *run, const struct query_block *bl
 
 static enum err put_block(struct query_run *run, const struct query_block *block)
 {
-    Hejnal__V1__Column columns[QUERY_AGGREGATES], *column[QUERY_AGGREGATES];
+    Hejnal__V1__Column columns[QUERY_COLUMNS_MAX], *column[QUERY_COLUMNS_MAX];
     Hejnal__V1__SeriesBlock out = HEJNAL__V1__SERIES_BLOCK__INIT, *list = &out;
     frame_response part = HEJNAL__V1__RESPONSE__INIT;
-    size_t series, done;
 
     TRY(fill_columns(run, block, columns, &part));
     for (unsigned i = 0; i < block->columns; i++) {
@@ -106,14 +103,13 @@ static enum err put_block(struct query_run *run, const struct query_block *block
     for (size_t i = 0; i < block->rows; i++) {
         run->deltas[i] = block->times[i] - (i == 0 ? 0 : block->times[i - 1]);
     }
-    query_progress(run->query, &series, &done);
     out.path = name_series(run, block->series);
     out.series = run->number;
     out.n_time_delta = block->rows;
     out.time_delta = run->deltas;
     out.n_columns = block->columns;
     out.columns = column;
-    out.series_done = done;
+    out.series_done = block->unit;
     part.n_block = 1;
     part.block = &list;
     TRY(query_task_put(&run->task, &part));

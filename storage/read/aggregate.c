@@ -58,7 +58,7 @@ static void add_spread(struct aggregate *a, const double *values, size_t count)
 }
 
 /* Any values, one after another. */
-static void add_each(struct aggregate *a, const double *values, size_t count)
+static void add_each(struct aggregate *a, const int64_t *times, const double *values, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         const double value = values[i];
@@ -66,7 +66,9 @@ static void add_each(struct aggregate *a, const double *values, size_t count)
             continue;
         }
         a->first = a->count == 0 ? value : a->first;
+        a->first_ns = a->count == 0 ? times[i] : a->first_ns;
         a->last = value;
+        a->last_ns = times[i];
         a->min = value < a->min ? value : a->min;
         a->max = value > a->max ? value : a->max;
         a->count++;
@@ -109,7 +111,7 @@ static void join_lanes(struct aggregate *a, const struct lane_sums *s)
 }
 
 /* A multiple of LANES values. False, and nothing added: there is a NaN among them. */
-static bool add_lanes(struct aggregate *a, const double *values, size_t count)
+static bool add_lanes(struct aggregate *a, const int64_t *times, const double *values, size_t count)
 {
     struct lane_sums even = {.min = {a->min, a->min}, .max = {a->max, a->max}};
     even.numbers = ~even.numbers;
@@ -125,21 +127,23 @@ static bool add_lanes(struct aggregate *a, const double *values, size_t count)
     join_lanes(a, &even);
     join_lanes(a, &odd);
     a->first = a->count == 0 ? values[0] : a->first;
+    a->first_ns = a->count == 0 ? times[0] : a->first_ns;
     a->last = values[count - 1];
+    a->last_ns = times[count - 1];
     a->count += count;
     return true;
 }
 
-void aggregate_add(struct aggregate *a, const double *values, size_t count)
+void aggregate_add(struct aggregate *a, const int64_t *times, const double *values, size_t count)
 {
     if (a->spread) {
         add_spread(a, values, count);
     }
     size_t done = 0;
-    if (count >= LANES_WORTH && add_lanes(a, values, count - count % LANES)) {
+    if (count >= LANES_WORTH && add_lanes(a, times, values, count - count % LANES)) {
         done = count - count % LANES;
     }
-    add_each(a, values + done, count - done);
+    add_each(a, times + done, values + done, count - done);
 }
 
 void aggregate_add_stats(struct aggregate *a, const struct chunk_stats *stats)
@@ -149,11 +153,38 @@ void aggregate_add_stats(struct aggregate *a, const struct chunk_stats *stats)
         return;
     }
     a->first = a->count == 0 ? stats->first : a->first;
+    a->first_ns = a->count == 0 ? stats->first_ns : a->first_ns;
     a->last = stats->last;
+    a->last_ns = stats->last_ns;
     a->min = stats->min < a->min ? stats->min : a->min;
     a->max = stats->max > a->max ? stats->max : a->max;
     a->count += stats->count;
     add_to_sum(a, stats->sum);
+}
+
+void aggregate_merge(struct aggregate *a, const struct aggregate *b)
+{
+    CHECK(a->spread == b->spread);
+    if (a->count == 0 || b->count == 0) {
+        *a = a->count == 0 ? *b : *a;
+        return;
+    }
+    if (a->spread) {
+        join_spread(a, b->count, b->mean, b->deviation);
+    }
+    if (b->first_ns < a->first_ns) {
+        a->first = b->first;
+        a->first_ns = b->first_ns;
+    }
+    if (b->last_ns > a->last_ns) {
+        a->last = b->last;
+        a->last_ns = b->last_ns;
+    }
+    a->min = b->min < a->min ? b->min : a->min;
+    a->max = b->max > a->max ? b->max : a->max;
+    a->count += b->count;
+    add_to_sum(a, b->sum);
+    a->lost += b->lost;
 }
 
 /* With an infinity among the values, what the compensation lost is no number. */
@@ -162,9 +193,20 @@ static double total(const struct aggregate *a)
     return isfinite(a->sum) ? a->sum + a->lost : a->sum;
 }
 
+static double stddev(const struct aggregate *a)
+{
+    if (a->count < 2) {
+        return 0;
+    }
+    /* Rounding may leave it below 0; NaN, from infinities, stays. */
+    return sqrt((a->deviation < 0 ? 0 : a->deviation) / (double)(a->count - 1));
+}
+
 double aggregate_get(const struct aggregate *a, enum query_aggregate what)
 {
-    CHECK(a->count > 0);
+    if (a->count == 0) {
+        return what == QUERY_COUNT ? 0 : (double)NAN;
+    }
     switch (what) {
     case QUERY_COUNT:
         return (double)a->count;
@@ -181,11 +223,11 @@ double aggregate_get(const struct aggregate *a, enum query_aggregate what)
     case QUERY_LAST:
         return a->last;
     case QUERY_STDDEV:
-        if (a->count < 2) {
-            return 0;
-        }
-        /* Rounding may leave it below 0; NaN, from infinities, stays. */
-        return sqrt((a->deviation < 0 ? 0 : a->deviation) / (double)(a->count - 1));
+        return stddev(a);
+    case QUERY_TWA:
+    case QUERY_INCREASE:
+    case QUERY_RATE:
+    case QUERY_COVERAGE:
     case QUERY_AGGREGATES:
     default:
         break;

@@ -1,4 +1,5 @@
-/* What is said about the values of one bucket, one value or many at a time.
+/* What count, sum, mean, min, max, first, last and stddev say of the values of one bucket, one
+ * value or many at a time.
  *
  * Sums are compensated (Neumaier, ZAMM 1974); the squared deviation is taken over each run of
  * values in two passes and runs are joined (Chan, Golub, LeVeque, 1979). NaN values take no part.
@@ -18,6 +19,7 @@ struct aggregate {
     uint64_t count;
     double sum, lost; /* The sum is both together. */
     double min, max, first, last;
+    int64_t first_ns, last_ns;
     double mean, deviation; /* Squared, summed; only with `spread`. */
     bool spread;            /* Keep mean and deviation too. */
 };
@@ -25,12 +27,16 @@ struct aggregate {
 void aggregate_init(struct aggregate *a, bool spread);
 
 /* Values behind those added before, in order of time. */
-void aggregate_add(struct aggregate *a, const double *values, size_t count);
+void aggregate_add(struct aggregate *a, const int64_t *times, const double *values, size_t count);
 
 /* The values of a whole chunk, by its statistics. Not with `spread`. */
 void aggregate_add_stats(struct aggregate *a, const struct chunk_stats *stats);
 
-/* At least one value was added. */
+/* Those of another series over the same bucket. First and last go by time, at equal times `a` has
+ * them. Both with or without `spread`. */
+void aggregate_merge(struct aggregate *a, const struct aggregate *b);
+
+/* One of COUNT to STDDEV. Of no values the count is 0, the rest NaN. */
 double aggregate_get(const struct aggregate *a, enum query_aggregate what);
 
 #endif /* STORAGE_READ_AGGREGATE_H */
