@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/hash.h"
+#include "codec/arrivals.h"
 #include "codec/bits.h"
 #include "codec/column.h"
 #include "codec/ints.h"
@@ -14,6 +15,7 @@ enum {
     MAGIC_0 = 'H',
     MAGIC_1 = 'c',
     VERSION = 1,
+    ARRIVALS_FLAG = 1,
     HEAD_BYTES = 4, /* Magic, version, flags. */
     CHECKSUM_BYTES = 8,
     DIRECTORY_BYTES_MAX = 48 + CHUNK_COLUMNS_MAX * 100
@@ -105,10 +107,10 @@ static uint64_t checksum_of(struct bytes key, const uint8_t *at, size_t size)
 }
 
 /* Put head, directory and the body, which stands where the chunk will, in their order. */
-static enum err assemble(const struct writer *directory, const struct writer *body,
+static enum err assemble(uint8_t flags, const struct writer *directory, const struct writer *body,
                          struct bytes key, struct writer *out)
 {
-    const uint8_t head[HEAD_BYTES] = {MAGIC_0, MAGIC_1, VERSION, 0};
+    const uint8_t head[HEAD_BYTES] = {MAGIC_0, MAGIC_1, VERSION, flags};
     size_t before = sizeof head + directory->size, start = out->size;
 
     if (out->limit - out->size < before + body->size + CHECKSUM_BYTES) {
@@ -138,12 +140,16 @@ enum err chunk_write(const struct chunk_input *in, struct bytes key, struct chun
         CHECK(i == 0 || in->column[i - 1].id < in->column[i].id);
         TRY(column_write(&w, &in->column[i]));
     }
+    const bool has_arrivals = in->arrivals != NULL || in->revision_count > 0;
+    if (has_arrivals) {
+        TRY(arrivals_write(in, scratch, &body));
+    }
     struct writer all = {entries, 0, sizeof entries};
     memmove(entries + directory.size + 1, entries, rest.size);
     TRY(writer_put(&all, directory.at, directory.size));
     TRY(writer_put_u8(&all, (uint8_t)w.count));
     all.size += rest.size;
-    return assemble(&all, &body, key, out);
+    return assemble(has_arrivals ? ARRIVALS_FLAG : 0, &all, &body, key, out);
 }
 
 static enum err read_frame(struct bytes key, struct bytes value, struct bytes *inside)
@@ -162,7 +168,7 @@ static enum err read_frame(struct bytes key, struct bytes value, struct bytes *i
     if (stored != checksum_of(key, value.at, size)) {
         return E_CORRUPT;
     }
-    if (value.at[3] != 0) {
+    if ((value.at[3] & ~ARRIVALS_FLAG) != 0) {
         return E_VERSION; /* A flag of a later build. */
     }
     *inside = (struct bytes){value.at + HEAD_BYTES, size - HEAD_BYTES};
@@ -212,7 +218,9 @@ enum err chunk_read(struct bytes key, struct bytes value, struct chunk *out)
     for (unsigned i = 0; i < columns; i++) {
         TRY(column_read_body(&in, out, i));
     }
-    return in.size == 0 ? OK : E_CORRUPT;
+    out->arrivals = in;
+    const bool has_arrivals = (value.at[3] & ARRIVALS_FLAG) != 0;
+    return has_arrivals == (in.size > 0) ? OK : E_CORRUPT;
 }
 
 int chunk_column_find(const struct chunk *c, uint8_t id)

@@ -19,7 +19,8 @@ enum {
     CHUNK_COLUMNS_MAX = 64,
     CHUNK_PAGE_BYTES = 4080,   /* Fills one LMDB overflow page exactly. */
     CHUNK_INLINE_BYTES = 2014, /* The most that stays inside a leaf page, with a 16-byte key. */
-    CHUNK_PRESENT_WORDS = CHUNK_ROWS_MAX / 64
+    CHUNK_PRESENT_WORDS = CHUNK_ROWS_MAX / 64,
+    CHUNK_REVISIONS_MAX = 4096
 };
 
 /* One column to write: the values of all rows; those whose bit is clear are ignored. */
@@ -29,10 +30,25 @@ struct chunk_input_column {
     const uint64_t *present; /* Bit i of word i/64: row i has a value. NULL: all have. */
 };
 
+/* A version of one value that does not simply stand in its row: an older one that was replaced, or,
+ * without a value of its own, when the current one came (where that is not when its row did). */
+struct chunk_revision {
+    uint32_t row;
+    uint8_t column;
+    bool is_current;    /* The value is the column's. */
+    uint32_t arrival_s; /* Unix seconds, rounded up; 0: on time. */
+    double value;
+};
+
 struct chunk_input {
     uint32_t rows;        /* 1..CHUNK_ROWS_MAX. */
     const int64_t *times; /* Strictly increasing, nanoseconds. */
-    unsigned columns;     /* 1..CHUNK_COLUMNS_MAX. */
+    /* When each row came, unix seconds rounded up, 0: on time. NULL: all did. */
+    const uint32_t *arrivals;
+    /* Ascending by row and column, of one value the oldest first, `is_current` last. */
+    const struct chunk_revision *revisions;
+    uint32_t revision_count; /* At most CHUNK_REVISIONS_MAX. */
+    unsigned columns;        /* 1..CHUNK_COLUMNS_MAX. */
     const struct chunk_input_column *column;
     bool dense; /* 10-18 % smaller for twice the time: for chunks that are sealed. */
 };
@@ -61,8 +77,9 @@ struct chunk {
     uint32_t rows;
     unsigned columns;
     int64_t first_ns, last_ns;
-    struct bytes times; /* Encoded times. */
-    uint64_t unit_ns;   /* Times are multiples of it. */
+    struct bytes times;    /* Encoded times. */
+    struct bytes arrivals; /* Encoded arrivals; empty: all rows came on time, none was replaced. */
+    uint64_t unit_ns;      /* Times are multiples of it. */
     struct chunk_column column[CHUNK_COLUMNS_MAX];
 };
 
@@ -93,5 +110,14 @@ MUST_USE enum err chunk_times(const struct chunk *c, struct chunk_scratch *scrat
 MUST_USE enum err chunk_points(const struct chunk *c, unsigned index, const int64_t *all_times,
                                struct chunk_scratch *scratch, int64_t *times, double *values,
                                uint32_t *count);
+
+/* When rows came, and what was replaced; `times` are those of chunk_times(). E_CORRUPT. */
+struct chunk_arrivals {
+    uint32_t arrivals[CHUNK_ROWS_MAX]; /* Unix seconds, rounded up; 0: on time. */
+    struct chunk_revision revisions[CHUNK_REVISIONS_MAX];
+    uint32_t revision_count;
+};
+MUST_USE enum err chunk_arrivals(const struct chunk *c, const int64_t *times,
+                                 struct chunk_scratch *scratch, struct chunk_arrivals *out);
 
 #endif /* CODEC_CHUNK_H */

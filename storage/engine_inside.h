@@ -25,6 +25,9 @@
 /* State spaces 0..254 are the broker's; this one the engine keeps receipts in. */
 enum { ENGINE_SPACE = 255, ENGINE_PATH_BYTES_MAX = 4096 };
 
+/* A row that came so close to its own time was known at that time: its arrival is not kept. */
+#define ENGINE_ON_TIME_NS (INT64_C(60) * 1000000000)
+
 /* A head and who holds it: every view that shows it. */
 struct engine_head {
     atomic_uint holders;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "storage/engine_inside.h"
 
@@ -66,8 +67,29 @@ static void note_texts(struct engine *e, const struct batch_entry *row)
     }
 }
 
-static enum err apply_row(struct engine *e, const struct batch_entry *row, uint64_t position,
-                          bool is_replay)
+/* Whole seconds, rounded up: a point is never said to have been known before it was. */
+static int64_t round_up_s(int64_t time_ns)
+{
+    return time_ns / NS_PER_S + (time_ns % NS_PER_S > 0);
+}
+
+/* When a row came, if that is worth keeping: 0 when it came about at its own time, the newest of
+ * its series. What may be a correction is kept however quick it was. */
+static int64_t arrival_of(const struct engine *e, const struct batch_entry *row, int64_t arrival_ns)
+{
+    const int64_t apart_ns = arrival_ns - row->row.time_ns; /* Both are at most 2^63 - 1. */
+    if (arrival_ns <= 0 || round_up_s(arrival_ns) > UINT32_MAX) {
+        return 0; /* A clock that was never set. */
+    }
+    if (apart_ns >= -ENGINE_ON_TIME_NS && apart_ns <= ENGINE_ON_TIME_NS &&
+        last_is_newest(e->last, row)) {
+        return 0;
+    }
+    return round_up_s(arrival_ns);
+}
+
+static enum err apply_row(struct engine *e, const struct batch_entry *row,
+                          const struct journal_record *record, bool is_replay)
 {
     if (!is_known(e, row)) {
         return E_CORRUPT;
@@ -75,8 +97,9 @@ static enum err apply_row(struct engine *e, const struct batch_entry *row, uint6
     if (is_replay) {
         note_texts(e, row);
     }
-    if (!is_replay || !is_in_part(e, row->row.time_ns, position)) {
-        TRY(head_append(engine_active_head(e)->head, row, 0));
+    if (!is_replay || !is_in_part(e, row->row.time_ns, record->position)) {
+        const int64_t arrival_s = arrival_of(e, row, record->arrival_ns);
+        TRY(head_append(engine_active_head(e)->head, row, arrival_s));
     }
     return last_put_row(e->last, row); /* Second: who has seen it finds the row, too. */
 }
@@ -97,12 +120,12 @@ static enum err apply_text(struct engine *e, const struct batch_entry *entry)
     return OK;
 }
 
-static enum err apply_entry(struct engine *e, const struct batch_entry *entry, uint64_t position,
-                            bool is_replay)
+static enum err apply_entry(struct engine *e, const struct batch_entry *entry,
+                            const struct journal_record *record, bool is_replay)
 {
     switch (entry->kind) {
     case BATCH_ROW:
-        return apply_row(e, entry, position, is_replay);
+        return apply_row(e, entry, record, is_replay);
     case BATCH_RECEIPT:
         receipts_add(e->receipts, &entry->receipt);
         return OK;
@@ -122,7 +145,7 @@ void engine_apply(struct engine *e, const struct journal_record *record, bool is
     enum err result;
     batch_reader_init(&reader, record->entries);
     while ((result = batch_reader_next(&reader, &entry)) == OK) {
-        enum err done = apply_entry(e, &entry, record->position, is_replay);
+        enum err done = apply_entry(e, &entry, record, is_replay);
         if (done == OK && entry.kind == BATCH_ROW) {
             rows++;
             points += entry.row.count;

@@ -11,8 +11,8 @@
 /* Rows lie packed: time, then as they need it arrival and columns, then values. Most groups have
  * rows of one shape, the columns of the group's first row: their segments leave the columns out.
  * When another shape comes, the group goes on in mixed segments, whose rows name theirs. A time no
- * row has says: go on in the next segment. A row with an arrival has its time turned round, which
- * makes it negative. */
+ * row has says: go on in the next segment. A row whose time is turned round, which makes it
+ * negative, says when it came, and so for those behind it. */
 enum { SEGMENT_BYTES_MAX = 1 << 16, ROWS_FIRST = 4, ROWS_STEP = 8, GROWTH = 8 };
 #define SEGMENT_END INT64_MIN
 
@@ -29,7 +29,8 @@ struct head_group {
     struct head_segment *first;  /* Fixed once there are rows, as are: */
     uint64_t columns;            /* Of every row in segments that are not mixed. */
     struct head_segment *newest; /* The writer's. */
-    uint32_t used, bytes;        /* Of the newest; of all before it. The writer's. */
+    uint32_t used, bytes;        /* Of the newest; of all before it. The writer's, as is: */
+    int64_t arrival_s;           /* Of the last row. */
     _Atomic int64_t first_ns, last_ns;
 };
 
@@ -125,10 +126,11 @@ static bool is_mixed(struct head_group *g, uint64_t columns)
 static void put_row(struct head_group *g, const struct batch_entry *row, int64_t arrival_s)
 {
     uint8_t *at = g->newest->at + g->used;
-    const int64_t time = arrival_s == 0 ? row->row.time_ns : ~row->row.time_ns;
+    const int64_t time = arrival_s == g->arrival_s ? row->row.time_ns : ~row->row.time_ns;
     memcpy(at, &time, 8);
     at += 8;
-    if (arrival_s != 0) {
+    if (arrival_s != g->arrival_s) {
+        g->arrival_s = arrival_s;
         memcpy(at, &arrival_s, 8);
         at += 8;
     }
@@ -143,7 +145,7 @@ static enum err append(struct head *h, struct head_group *g, const struct batch_
                        int64_t arrival_s)
 {
     const bool mixed = is_mixed(g, row->row.columns);
-    const uint32_t row_bytes = 8 * (1U + (arrival_s != 0) + mixed + row->row.count);
+    const uint32_t row_bytes = 8 * (1U + (arrival_s != g->arrival_s) + mixed + row->row.count);
     if (g->newest == NULL || g->newest->mixed != mixed ||
         g->newest->capacity - g->used < row_bytes) {
         TRY(add_segment(h, g, row_bytes, mixed));
@@ -243,9 +245,10 @@ bool head_cursor_next(struct head_cursor *c, struct head_row *out)
     at += 8;
     if (out->time_ns < 0) {
         out->time_ns = ~out->time_ns;
-        memcpy(&out->arrival_s, at, 8);
+        memcpy(&c->arrival_s, at, 8);
         at += 8;
     }
+    out->arrival_s = c->arrival_s;
     if (c->segment->mixed != 0) {
         memcpy(&out->columns, at, 8);
         at += 8;

@@ -17,8 +17,9 @@ struct head;
 MUST_USE enum err head_create(struct head **out);
 void head_destroy(struct head *h);
 
-/* Copy a row in and publish it. `arrival_s`: when it came, in unix seconds, or 0: not kept, which
- * spares 8 bytes. Store thread only. E_NO_MEMORY. */
+/* Copy a row in and publish it. `arrival_s`: when it came, in unix seconds, or 0: on time. An
+ * arrival other than that of the group's row before takes 8 bytes. Store thread only. E_NO_MEMORY.
+ */
 MUST_USE enum err head_append(struct head *h, const struct batch_entry *row, int64_t arrival_s);
 
 /* Bytes and rows it holds. Any thread. */
@@ -34,7 +35,7 @@ bool head_group_span(const struct head *h, uint32_t group, int64_t *first_ns, in
 /* One row, as it lies in memory. */
 struct head_row {
     int64_t time_ns;
-    int64_t arrival_s;    /* 0: not kept. */
+    int64_t arrival_s;    /* 0: on time. */
     uint64_t columns;     /* Bit c: column c has a value. */
     const double *values; /* One for each set bit, by ascending column. */
 };
@@ -43,8 +44,9 @@ struct head_row {
 struct head_cursor {
     const struct head_segment *segment;
     uint32_t offset;
-    uint64_t columns; /* Of rows that do not name theirs. */
-    uint64_t left;    /* Rows still to come. */
+    uint64_t columns;  /* Of rows that do not name theirs, */
+    int64_t arrival_s; /* and of those that do not say. */
+    uint64_t left;     /* Rows still to come. */
 };
 void head_cursor_init(struct head_cursor *c, const struct head *h, uint32_t group);
 bool head_cursor_next(struct head_cursor *c, struct head_row *out);

@@ -147,6 +147,20 @@ static const struct cells *find_cells(const struct last *l, uint32_t group)
     return g == NULL ? NULL : atomic_load_explicit(&g->cells, memory_order_acquire);
 }
 
+bool last_is_newest(const struct last *l, const struct batch_entry *row)
+{
+    const struct cells *cells = find_cells(l, row->row.group);
+    for (uint64_t left = row->row.columns; cells != NULL && left != 0; left &= left - 1) {
+        const unsigned column = (unsigned)__builtin_ctzll(left);
+        if (column < cells->room &&
+            row->row.time_ns <=
+                atomic_load_explicit(&cells->at[column].time_ns, memory_order_relaxed)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 enum err last_find(const struct last *l, struct series_ref ref, int64_t *time_ns, double *value)
 {
     const struct cells *cells = find_cells(l, ref.group);

@@ -19,6 +19,9 @@ void last_destroy(struct last *l);
 /* Take in a BATCH_ROW. The putting thread. E_NO_MEMORY. */
 MUST_USE enum err last_put_row(struct last *l, const struct batch_entry *row);
 
+/* Whether a BATCH_ROW is newer than all that its columns have. The putting thread. */
+bool last_is_newest(const struct last *l, const struct batch_entry *row);
+
 /* E_NOT_FOUND: none yet. */
 MUST_USE enum err last_find(const struct last *l, struct series_ref ref, int64_t *time_ns,
                             double *value);

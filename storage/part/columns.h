@@ -1,6 +1,7 @@
 /* Rows turned into columns: a window over the rows of one group, in order of time, out of which
  * chunks are cut. Rows are put behind, what was cut off is dropped in front; equal times become one
- * row, in which the value that came last stands. */
+ * row, in which the value that came last stands. What it replaced, and when things came that did
+ * not come on time, is kept beside (codec/arrivals.h). */
 
 #ifndef STORAGE_PART_COLUMNS_H
 #define STORAGE_PART_COLUMNS_H
@@ -8,12 +9,19 @@
 #include "codec/chunk.h"
 #include "storage/memory/head.h"
 
+/* Of one value only so many replaced ones are kept: the first and those that came last. */
+enum { COLUMNS_VERSIONS_MAX = 16 };
+
 struct columns {
     uint32_t rows; /* Distinct times. */
     uint64_t used; /* Bit c: column c has a value. */
     int64_t times[CHUNK_ROWS_MAX];
     /* Values of the row that came again: equal, and different. */
     uint32_t duplicates[CHUNK_ROWS_MAX], overwritten[CHUNK_ROWS_MAX];
+    uint32_t arrivals[CHUNK_ROWS_MAX]; /* Of the first value of the row; 0: on time. */
+    struct chunk_revision *revisions;  /* As struct chunk_input has them. */
+    uint32_t revision_count, revision_limit;
+    struct chunk_arrivals *decoded;    /* While a chunk is put; NULL until needed. */
     double *values[CHUNK_COLUMNS_MAX]; /* CHUNK_ROWS_MAX each; NULL until needed. */
     /* Bits at and above `rows` are 0; of columns not used, undefined. */
     uint64_t present[CHUNK_COLUMNS_MAX][CHUNK_PRESENT_WORDS];

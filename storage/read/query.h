@@ -66,6 +66,7 @@ struct query_key {
 struct query_request {
     struct bytes filter;    /* Valid; copied. */
     int64_t from_ns, to_ns; /* from <= t < to. */
+    int64_t known_ns;       /* Only what was known then (scan_set_known()); 0: what is now. */
     struct buckets buckets; /* `length` 0: raw points. A zone is the caller's, until the end. */
     uint32_t aggregates;    /* Bits of enum query_aggregate; buckets only. */
     unsigned percentile_count;

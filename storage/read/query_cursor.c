@@ -60,6 +60,9 @@ enum err query_cursor_create(const struct query *q, struct query_cursor **out)
     }
     c->query = q;
     enum err e = scan_create(q->engine, &c->scan);
+    if (e == OK && q->request.known_ns != 0) {
+        scan_set_known(c->scan, q->request.known_ns);
+    }
     if (e == OK && q->request.buckets.length > 0) {
         e = make_buffers(c);
         bucket_run_init(&c->run, &q->request, c->scan);

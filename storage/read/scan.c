@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "storage/part/part_meta.h"
 #include "storage/read/chunk_list.h"
+#include "storage/read/known.h"
 #include "storage/read/points.h"
 #include "storage/view.h"
 
@@ -16,8 +17,10 @@ struct chosen {
 struct scan {
     struct engine *engine;
     struct series_ref series;
-    int64_t at_ns, to_ns;          /* Still to be read. */
-    const struct buckets *buckets; /* Of this step; NULL: no statistics wanted. */
+    int64_t at_ns, to_ns;            /* Still to be read. */
+    const struct buckets *buckets;   /* Of this step; NULL: no statistics wanted. */
+    int64_t known_ns;                /* INT64_MAX: whatever is known now. */
+    struct chunk_arrivals *arrivals; /* NULL until needed. */
     struct chunk_scratch *scratch;
     struct chunk_list list;
     struct points points;
@@ -33,6 +36,7 @@ enum err scan_create(struct engine *e, struct scan **out)
         return E_NO_MEMORY;
     }
     s->engine = e;
+    s->known_ns = INT64_MAX;
     chunk_list_init(&s->list);
     points_init(&s->points);
     enum err error = chunk_scratch_create(&s->scratch);
@@ -52,8 +56,14 @@ void scan_destroy(struct scan *s)
     chunk_scratch_destroy(s->scratch);
     chunk_list_fini(&s->list);
     points_fini(&s->points);
+    free(s->arrivals);
     free(s->chosen);
     free(s);
+}
+
+void scan_set_known(struct scan *s, int64_t known_ns)
+{
+    s->known_ns = known_ns;
 }
 
 void scan_start(struct scan *s, struct series_ref ref, int64_t from_ns, int64_t to_ns)
@@ -103,6 +113,9 @@ static enum err add_head(struct scan *s, const struct head *h)
         if (p->count == p->limit || p->count == POINTS_MAX) {
             TRY(points_reserve(p, 1));
         }
+        if (!known_is(row.time_ns, row.arrival_s, s->known_ns)) {
+            continue;
+        }
         points_add(p, row.time_ns, row.values[__builtin_popcountll(row.columns & (bit - 1))]);
     }
     return OK;
@@ -115,6 +128,22 @@ static enum err add_heads(struct scan *s, const struct view *view)
             TRY(add_head(s, view->head[i]));
         }
     }
+    return OK;
+}
+
+/* Of `count` points behind those gathered, leave what was known then. */
+static enum err keep_known(struct scan *s, const struct chunk *chunk, uint32_t *count)
+{
+    struct points *p = &s->points;
+    if (s->known_ns == INT64_MAX) {
+        return OK;
+    }
+    if (s->arrivals == NULL && (s->arrivals = malloc(sizeof *s->arrivals)) == NULL) {
+        return E_NO_MEMORY;
+    }
+    TRY(chunk_arrivals(chunk, s->times, s->scratch, s->arrivals));
+    const struct known_rows rows = {s->times, s->arrivals, s->series.column, s->known_ns};
+    *count = known_keep(&rows, p->times + p->count, p->values + p->count, *count);
     return OK;
 }
 
@@ -133,6 +162,7 @@ static enum err decode(struct scan *s, struct bytes key, struct bytes value)
     TRY(chunk_times(&chunk, s->scratch, s->times));
     TRY(chunk_points(&chunk, (unsigned)index, s->times, s->scratch, p->times + p->count,
                      p->values + p->count, &count));
+    TRY(keep_known(s, &chunk, &count));
     points_take(p, count);
     return OK;
 }
@@ -314,7 +344,7 @@ static enum err step(struct scan *s, const struct view *view, struct piece *out)
 enum err scan_next_piece(struct scan *s, const struct buckets *buckets, struct piece *out)
 {
     struct piece piece = {.stats = NULL};
-    s->buckets = buckets;
+    s->buckets = s->known_ns == INT64_MAX ? buckets : NULL;
     while (piece.stats == NULL && piece.span.count == 0) {
         if (s->at_ns >= s->to_ns) {
             return E_END;

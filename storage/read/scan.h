@@ -22,6 +22,10 @@ MUST_USE enum err scan_create(struct engine *e, struct scan **out);
 void scan_destroy(struct scan *s);
 void scan_start(struct scan *s, struct series_ref ref, int64_t from_ns, int64_t to_ns);
 
+/* From the next start on: only what was known at `known_ns`, with the values it had then
+ * (storage/read/known.h). INT64_MAX: all, as it is now. */
+void scan_set_known(struct scan *s, int64_t known_ns);
+
 /* The next points, at least one, about SCAN_POINTS_TARGET (several times that where sources
  * overlap); borrowed until the next call. E_END: none left. A damaged chunk is counted, logged once
  * and skipped. E_NO_MEMORY, errors of kv.h. */

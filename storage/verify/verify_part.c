@@ -21,6 +21,7 @@ struct part_check {
     int64_t times[CHUNK_ROWS_MAX]; /* Of the chunk, */
     int64_t own[CHUNK_ROWS_MAX];   /* of one column. */
     double values[CHUNK_ROWS_MAX];
+    struct chunk_arrivals arrivals;
 };
 
 static void fault_chunk(struct part_check *p, struct part_key key, const char *what)
@@ -143,7 +144,9 @@ static const char *judge_content(struct part_check *p)
             return wrong;
         }
     }
-    return NULL;
+    return chunk_arrivals(c, p->times, p->scratch, &p->arrivals) == OK
+               ? NULL
+               : "the arrivals do not decode";
 }
 
 static void check_chunk(struct part_check *p, struct bytes raw, struct bytes value)

@@ -4,6 +4,7 @@ Doubles are kept as their 64 bits, so that no payload of a NaN is lost on the wa
 """
 
 import struct
+from collections import namedtuple
 from fractions import Fraction
 
 from read_lmdb import need
@@ -381,7 +382,7 @@ class Chunk:
 
     def __init__(self, data, key=None):
         need(len(data) >= 12 and data[:2] == b"Hc", "no chunk")
-        need(data[2] == 1 and data[3] == 0, "chunk of version", data[2], "flags", data[3])
+        need(data[2] == 1 and data[3] in (0, 1), "chunk of version", data[2], "flags", data[3])
         body = data[:-8]
         if key is not None:
             need(int.from_bytes(data[-8:], "little") == xxh3(body, xxh3(key)), "checksum of a chunk")
@@ -394,6 +395,10 @@ class Chunk:
             column.present = read_map(cursor.part(column.map_size), column, place, self.columns, self.rows)
             read_column(cursor.part(column.size), column, place, self.columns)
             check_statistics(column, self.times, self.unit)
+        self.arrivals, self.revisions = [0] * self.rows, []
+        if data[3] == 1:
+            self.read_arrivals(cursor)
+            self.read_revisions(cursor)
         cursor.done()
 
     def read_head(self, cursor):
@@ -420,3 +425,30 @@ class Chunk:
         need(all(a < b for a, b in zip(offsets, offsets[1:])), "times do not ascend")
         self.times = [(self.first + o) * self.unit for o in offsets]
         need(self.unit == UNITS[-1] or any(t % (self.unit * 1000) for t in self.times), "not the coarsest unit")
+
+    def read_arrivals(self, cursor):
+        late = cursor.varint(0, self.rows)
+        if late == 0:
+            return
+        present = range(self.rows)
+        if late < self.rows:
+            kind = namedtuple("Map", "map_size count")(cursor.varint(1), late)
+            present = read_map(cursor.part(kind.map_size), kind, 0, [], self.rows)
+        for row, arrival in zip(present, integers(cursor, late)):
+            need(0 < arrival < 2**32, "arrival", arrival)
+            self.arrivals[row] = arrival
+
+    def read_revisions(self, cursor):
+        """(row, column id, arrival, bits, or None: when the current value came), older versions first."""
+        row = 0
+        for _ in range(cursor.varint(0, 4096)):
+            row += cursor.varint(0, self.rows - 1)
+            need(row < self.rows, "revision of row", row)
+            head = cursor.u8()
+            arrival = 0 if head & 128 else self.times[row] // 10**9 + cursor.zigzag()
+            need(head & 128 or 0 < arrival < 2**32, "arrival", arrival)
+            bits = None if head & 64 else cursor.number("Q")
+            need(any(c.id == head & 63 and row in c.present for c in self.columns), "revision of no value")
+            self.revisions.append((row, head & 63, arrival, bits))
+        for a, b in zip(self.revisions, self.revisions[1:]):
+            need(a[:2] < b[:2] or (a[:2] == b[:2] and a[3] is not None), "revisions out of order")

@@ -20,6 +20,7 @@ static int64_t times[ROWS], times_back[ROWS], all_times[ROWS];
 static double values[COLUMNS][ROWS], values_back[ROWS];
 static uint64_t maps[COLUMNS][CHUNK_PRESENT_WORDS];
 static struct chunk_input_column column[COLUMNS];
+static struct chunk_arrivals arrivals, arrivals_back;
 static struct chunk_scratch *scratch;
 
 static int set_up(void **state)
@@ -119,12 +120,33 @@ static void fill_uneven(struct rng *r)
     }
 }
 
+/* Half of the air came late, some of it was corrected. */
+static void fill_late(struct rng *r)
+{
+    fill_air(r);
+    for (uint32_t i = 0; i < ROWS; i++) {
+        const uint32_t time_s = (uint32_t)(times[i] / 1000000000);
+        arrivals.arrivals[i] = i % 40 < 20 ? time_s + 3000 - i % 40 * 60 : 0;
+        if (i % 30 == 7) {
+            const double old = rng_below(r, 1000) / 10.0;
+            struct chunk_revision *to = &arrivals.revisions[arrivals.revision_count];
+            to[0] = (struct chunk_revision){i, 11, false, arrivals.arrivals[i], old};
+            to[1] = (struct chunk_revision){i, 11, false, time_s + 4000, old + 1};
+            to[2] = (struct chunk_revision){i, 11, true, time_s + 9000 + rng_below(r, 100), 0};
+            to[3] = (struct chunk_revision){i, 44, true, 0, 0};
+            arrivals.revision_count += 4;
+        }
+    }
+}
+
 static const struct golden {
     const char *name;
     void (*fill)(struct rng *r);
     uint32_t rows;
     bool is_dense, is_still_written;
 } goldens[] = {
+    {"late_fast", fill_late, ROWS, false, true},
+    {"late_dense", fill_late, ROWS, true, true},
     {"air_fast", fill_air, ROWS, false, true},
     {"air_dense", fill_air, ROWS, true, true},
     {"gaps_fast", fill_gaps, ROWS, false, true},
@@ -143,9 +165,13 @@ static struct chunk_input input_of(const struct golden *g)
     for (unsigned i = 0; i < COLUMNS; i++) {
         column[i] = (struct chunk_input_column){.id = (uint8_t)(i * 11), .values = values[i]};
     }
+    memset(&arrivals, 0, sizeof arrivals);
     g->fill(&r);
     return (struct chunk_input){.rows = g->rows,
                                 .times = times,
+                                .arrivals = g->fill == fill_late ? arrivals.arrivals : NULL,
+                                .revisions = arrivals.revisions,
+                                .revision_count = arrivals.revision_count,
                                 .columns = COLUMNS,
                                 .column = column,
                                 .dense = g->is_dense};
@@ -199,6 +225,18 @@ static void check_column(const struct chunk *c, const struct chunk_input_column 
     assert_int_equal(at, count);
 }
 
+static void check_arrivals(const struct chunk *c)
+{
+    assert_ok(chunk_arrivals(c, all_times, scratch, &arrivals_back));
+    assert_memory_equal(arrivals_back.arrivals, arrivals.arrivals, c->rows * sizeof(uint32_t));
+    assert_int_equal(arrivals_back.revision_count, arrivals.revision_count);
+    for (uint32_t i = 0; i < arrivals.revision_count; i++) {
+        const struct chunk_revision *a = &arrivals_back.revisions[i], *b = &arrivals.revisions[i];
+        assert_true(a->row == b->row && a->column == b->column && a->arrival_s == b->arrival_s);
+        assert_true(a->is_current == b->is_current && (a->is_current || a->value == b->value));
+    }
+}
+
 static void golden_chunks_are_read_and_still_written(void **state)
 {
     static uint8_t file[FILE_BYTES_MAX], ours[FILE_BYTES_MAX];
@@ -216,6 +254,7 @@ static void golden_chunks_are_read_and_still_written(void **state)
         for (unsigned k = 0; k < COLUMNS; k++) {
             check_column(&c, &column[k]);
         }
+        check_arrivals(&c);
         if (goldens[i].is_still_written) {
             assert_int_equal(out.size, size);
             assert_memory_equal(ours, file, size);

@@ -18,6 +18,25 @@ enum { TOPICS = 6, FIELDS = 3, STEPS = 400, ROWS_A_STEP = 60 };
 static struct store s;
 static struct model models[TOPICS][FIELDS];
 
+/* Everything that was ever put, in order, and when. */
+static struct put {
+    unsigned topic, field;
+    int64_t time_ns, arrival_ns;
+    double value;
+} * history;
+static size_t put_count;
+
+static void note_put(unsigned topic, unsigned field, int64_t time_ns, double value)
+{
+    enum { PUTS_MAX = STEPS * ROWS_A_STEP * FIELDS };
+    if (history == NULL) {
+        history = calloc(PUTS_MAX, sizeof *history);
+        assert_non_null(history);
+    }
+    assert_true(put_count < PUTS_MAX);
+    history[put_count++] = (struct put){topic, field, time_ns, s.batch->arrival_ns, value};
+}
+
 static struct series_ref ref_of(unsigned topic, unsigned field)
 {
     static const char *const fields[FIELDS] = {"", "pm25", "wind/dir"};
@@ -42,6 +61,7 @@ static void put_row(struct rng *rng, int64_t now_ns)
             values[count].column = ref.column;
             values[count++].number = (struct number){(double)mantissa / 10, mantissa, 1};
             model_put(&models[topic][field], time_ns, (double)mantissa / 10);
+            note_put(topic, field, time_ns, (double)mantissa / 10);
         }
     }
     for (unsigned i = 1; i < count; i++) { /* Columns were given out in order of first sight. */
@@ -54,14 +74,10 @@ static void put_row(struct rng *rng, int64_t now_ns)
     assert_ok(batch_put_row(s.batch, group, time_ns, values, count));
 }
 
-static void expect_series(struct scan *scan, unsigned topic, unsigned field)
+static void expect_points(struct scan *scan, struct series_ref ref, struct model *m)
 {
-    struct model *m = &models[topic][field];
-    struct series_ref ref = ref_of(topic, field);
     struct span span;
     size_t at = 0;
-    int64_t last_ns;
-    double last;
     enum err e;
     model_settle(m);
     scan_start(scan, ref, 0, INT64_MAX);
@@ -74,7 +90,16 @@ static void expect_series(struct scan *scan, unsigned topic, unsigned field)
     }
     assert_int_equal(e, E_END);
     assert_int_equal(at, m->count);
-    e = engine_last(s.engine, ref, &last_ns, &last);
+}
+
+static void expect_series(struct scan *scan, unsigned topic, unsigned field)
+{
+    struct model *m = &models[topic][field];
+    struct series_ref ref = ref_of(topic, field);
+    int64_t last_ns;
+    double last;
+    expect_points(scan, ref, m);
+    enum err e = engine_last(s.engine, ref, &last_ns, &last);
     assert_int_equal(e, m->count == 0 ? E_NOT_FOUND : OK);
     if (m->count > 0) {
         assert_int_equal(last_ns, m->points[m->count - 1].time_ns);
@@ -92,6 +117,23 @@ static void expect_all(void)
         }
     }
     scan_destroy(scan);
+}
+
+/* One series as it was known at `known_ns`: what had come by then. */
+static void expect_known(unsigned topic, unsigned field, int64_t known_ns)
+{
+    struct scan *scan = NULL;
+    struct model then = {0};
+    for (size_t i = 0; i < put_count && history[i].arrival_ns <= known_ns; i++) {
+        if (history[i].topic == topic && history[i].field == field) {
+            model_put(&then, history[i].time_ns, history[i].value);
+        }
+    }
+    assert_ok(scan_create(s.engine, &scan));
+    scan_set_known(scan, known_ns);
+    expect_points(scan, ref_of(topic, field), &then);
+    scan_destroy(scan);
+    model_free(&then);
 }
 
 static void restart(void)
@@ -169,16 +211,19 @@ static void run(uint64_t seed)
     struct rng rng = {seed};
     store_make(&s);
     memset(models, 0, sizeof models);
+    put_count = 0;
     for (int64_t step = 0; step < STEPS; step++) {
-        for (unsigned i = rng_below(&rng, ROWS_A_STEP); i > 0; i--) {
-            put_row(&rng, T0 + step * 15 * MINUTE_NS);
-        }
         s.batch->arrival_ns = T0 + step * 15 * MINUTE_NS;
+        for (unsigned i = rng_below(&rng, ROWS_A_STEP); i > 0; i--) {
+            put_row(&rng, s.batch->arrival_ns);
+        }
         assert_ok(store_write(&s));
         do_anything(&rng);
         if (rng_below(&rng, 20) == 0) {
             expect_all();
         }
+        int64_t known_ns = T0 + (int64_t)rng_below(&rng, (uint32_t)step + 1) * 15 * MINUTE_NS;
+        expect_known(rng_below(&rng, TOPICS), rng_below(&rng, FIELDS), known_ns);
     }
     expect_all();
     restart();
