@@ -35,3 +35,17 @@ enum err csv_cell(char **rest, char **cell)
     *cell = strsep(rest, ",");
     return OK;
 }
+
+bool csv_is_open(const char *record)
+{
+    bool is_quoted = false, is_start = true;
+    for (const char *at = record; *at != 0; at++) {
+        if (*at == '"' && (is_start || is_quoted)) {
+            is_quoted = !is_quoted;
+            is_start = !is_quoted; /* A doubled quote opens it again. */
+        } else {
+            is_start = *at == ',' && !is_quoted;
+        }
+    }
+    return is_quoted;
+}

@@ -16,6 +16,7 @@ struct gzip_file {
     gzFile gz;
     char *line;        /* The line being gathered. */
     size_t room;       /* Of it. */
+    size_t used;       /* With the CR before its end, if there is one. */
     unsigned at, size; /* Bytes of `chunk` not looked at: [at, size). */
     char chunk[BUFFER_BYTES];
 };
@@ -103,7 +104,7 @@ static enum err fill(struct gzip_file *f)
 }
 
 /* Move what `chunk` has of the line; `*ended` when its end is among it. */
-static enum err gather(struct gzip_file *f, size_t *used, bool *ended)
+static enum err gather(struct gzip_file *f, bool *ended)
 {
     const char *from = f->chunk + f->at;
     const char *end = memchr(from, '\n', f->size - f->at);
@@ -111,29 +112,54 @@ static enum err gather(struct gzip_file *f, size_t *used, bool *ended)
     if (memchr(from, 0, size) != NULL) {
         return fail(E_MALFORMED, "a line with a 0 byte; this is not a text file");
     }
-    TRY(grow(f, *used + size + 1));
-    memcpy(f->line + *used, from, size);
-    *used += size;
+    TRY(grow(f, f->used + size + 1));
+    memcpy(f->line + f->used, from, size);
+    f->used += size;
     f->at += (unsigned)size + (end != NULL);
     *ended = end != NULL;
     return OK;
 }
 
-enum err gzip_file_line(struct gzip_file *f, char **line, size_t *size)
+/* Add a line to what `line` has. */
+static enum err add_line(struct gzip_file *f, size_t from)
 {
-    size_t used = 0;
     bool ended = false;
     while (!ended) {
         enum err e = f->at == f->size ? fill(f) : OK;
-        if (e == E_END && used > 0) {
+        if (e == E_END && f->used > from) {
             break; /* The last line has no end. */
         }
         TRY(e);
-        TRY(gather(f, &used, &ended));
+        TRY(gather(f, &ended));
     }
-    used -= used > 0 && f->line[used - 1] == '\r';
-    f->line[used] = 0;
-    *line = f->line;
-    *size = used;
     return OK;
+}
+
+static void give(struct gzip_file *f, char **line, size_t *size)
+{
+    *line = f->line;
+    *size = f->used - (f->used > 0 && f->line[f->used - 1] == '\r');
+    f->line[*size] = 0;
+}
+
+enum err gzip_file_line(struct gzip_file *f, char **line, size_t *size)
+{
+    f->used = 0;
+    TRY(add_line(f, 0));
+    give(f, line, size);
+    return OK;
+}
+
+enum err gzip_file_join(struct gzip_file *f, char **line, size_t *size)
+{
+    const size_t before = f->used;
+    TRY(grow(f, before + 2));
+    if (before > 0 && f->line[before - 1] == 0) {
+        f->line[before - 1] = '\r'; /* It was of the line's end, and now is not. */
+    }
+    f->line[f->used++] = '\n';
+    const enum err e = add_line(f, f->used);
+    f->used = e == OK ? f->used : before;
+    give(f, line, size);
+    return e;
 }

@@ -18,6 +18,10 @@ void gzip_file_close(struct gzip_file *f); /* NULL is fine. */
  * 0 byte, so it is no text. */
 MUST_USE enum err gzip_file_line(struct gzip_file *f, char **line, size_t *size);
 
+/* The line before and the next one as one text, joined by the line end between them. As above; on
+ * E_END the line before stays. */
+MUST_USE enum err gzip_file_join(struct gzip_file *f, char **line, size_t *size);
+
 /* What went wrong last, for people; static. */
 const char *gzip_file_error(void);
 

@@ -191,6 +191,14 @@ void out_time(struct out *o, int64_t time_ns)
     took(o, SECOND_BYTES + write_fraction(to + SECOND_BYTES, time_ns % NS_PER_S));
 }
 
+void out_csv_inside(struct out *o, const char *text)
+{
+    for (const char *at = text; *at != 0; at++) {
+        out_put(o, "\"\"", *at == '"' ? 2 : 0);
+        out_put(o, at, *at == '"' ? 0 : 1);
+    }
+}
+
 void out_csv(struct out *o, const char *text)
 {
     if (strpbrk(text, ",\"\r\n") == NULL) {
@@ -198,10 +206,7 @@ void out_csv(struct out *o, const char *text)
         return;
     }
     out_put(o, "\"", 1);
-    for (const char *at = text; *at != 0; at++) {
-        out_put(o, "\"\"", *at == '"' ? 2 : 0);
-        out_put(o, at, *at == '"' ? 0 : 1);
-    }
+    out_csv_inside(o, text);
     out_put(o, "\"", 1);
 }
 

@@ -30,9 +30,10 @@ void out_put(struct out *o, const char *text, size_t size);
 void out_text(struct out *o, const char *text);
 void out_number(struct out *o, double value);
 void out_time(struct out *o, int64_t time_ns);
-void out_csv(struct out *o, const char *text);      /* Quoted where RFC 4180 wants it. */
-void out_json(struct out *o, const char *text);     /* As a JSON string. */
-void out_json_number(struct out *o, double value);  /* null for what JSON cannot say. */
-void out_json_time(struct out *o, int64_t time_ns); /* Quoted when it is a text. */
+void out_csv(struct out *o, const char *text);        /* Quoted where RFC 4180 wants it. */
+void out_csv_inside(struct out *o, const char *text); /* What stands between the quotes. */
+void out_json(struct out *o, const char *text);       /* As a JSON string. */
+void out_json_number(struct out *o, double value);    /* null for what JSON cannot say. */
+void out_json_time(struct out *o, int64_t time_ns);   /* Quoted when it is a text. */
 
 #endif /* CLI_OUT_H */

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "cli/table.h"
+#include "cli/value_cell.h"
 
 enum { TITLE_BYTES_MAX = 16 };
 
@@ -57,12 +58,19 @@ enum err rows_create(struct out *out, enum rows_format format, const char *const
     return OK;
 }
 
+/* The text of a cell, NULL: a number. Only points have texts, in their one column. */
+static const char *text_of(const struct hejnal_block *b, size_t row)
+{
+    return b->text == NULL ? NULL : b->text[row];
+}
+
 static enum err table_row(struct rows *r, const struct hejnal_block *b, size_t row)
 {
     TRY(table_cell(r->table, b->path));
     TRY(table_time(r->table, b->times[row]));
     for (unsigned i = 0; i < r->count; i++) {
-        TRY(table_number(r->table, b->column[i][row]));
+        const char *text = text_of(b, row);
+        TRY(text != NULL ? table_cell(r->table, text) : table_number(r->table, b->column[i][row]));
     }
     return OK;
 }
@@ -74,9 +82,18 @@ static void csv_row(struct rows *r, const struct hejnal_block *b, size_t row)
     out_time(r->out, b->times[row]);
     for (unsigned i = 0; i < r->count; i++) {
         out_put(r->out, ",", 1);
-        out_number(r->out, b->column[i][row]);
+        value_cell_put(r->out, b->column[i][row], text_of(b, row));
     }
     out_put(r->out, "\n", 1);
+}
+
+static void json_value(struct out *out, double number, const char *text)
+{
+    if (text != NULL) {
+        out_json(out, text);
+    } else {
+        out_json_number(out, number);
+    }
 }
 
 static void json_row(struct rows *r, const struct hejnal_block *b, size_t row)
@@ -92,7 +109,7 @@ static void json_row(struct rows *r, const struct hejnal_block *b, size_t row)
         out_text(r->out, ",\"");
         out_text(r->out, r->titles[i]);
         out_text(r->out, "\":");
-        out_json_number(r->out, b->column[i][row]);
+        json_value(r->out, b->column[i][row], text_of(b, row));
     }
     out_text(r->out, r->format == ROWS_JSON ? "}" : "}\n");
     r->any = true;

@@ -319,3 +319,46 @@ enum err json_take_character(struct bytes *raw, uint32_t *character)
     raw->size -= size;
     return OK;
 }
+
+size_t json_write_utf8(uint32_t character, uint8_t to[4])
+{
+    if (character < 0x80) {
+        to[0] = (uint8_t)character;
+        return 1;
+    }
+    size_t size = character < 0x800 ? 2 : character < 0x10000 ? 3 : 4;
+    for (size_t i = size - 1; i > 0; i--) {
+        to[i] = (uint8_t)(0x80 | (character & 0x3f));
+        character >>= 6;
+    }
+    to[0] = (uint8_t)(0xf00U >> size | character);
+    return size;
+}
+
+enum err json_string_write(const struct json_string *string, uint8_t *to, size_t max, size_t *size)
+{
+    struct bytes raw = string->raw;
+    size_t written = 0;
+    uint32_t character;
+    enum err e = OK;
+    if (!string->has_escape) {
+        if (raw.size > max) {
+            return E_LIMIT;
+        }
+        memcpy(to, raw.at, raw.size);
+        *size = raw.size;
+        return OK;
+    }
+    while ((e = json_take_character(&raw, &character)) == OK) {
+        uint8_t utf8[4];
+        const size_t bytes = json_write_utf8(character, utf8);
+        if (bytes > max - written) {
+            return E_LIMIT;
+        }
+        memcpy(to + written, utf8, bytes);
+        written += bytes;
+    }
+    TRY(e == E_END ? OK : e);
+    *size = written;
+    return OK;
+}

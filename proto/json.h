@@ -60,4 +60,12 @@ MUST_USE enum err json_next(struct json *j, struct json_item *item);
  * E_MALFORMED: an escaped surrogate without its other half. */
 MUST_USE enum err json_take_character(struct bytes *raw, uint32_t *character);
 
+/* Write a character as UTF-8; returns its bytes. */
+size_t json_write_utf8(uint32_t character, uint8_t to[4]);
+
+/* Write a string's characters, escapes resolved; no 0 byte is added. E_LIMIT: more than `max`
+ * bytes. E_MALFORMED: half a surrogate pair. */
+MUST_USE enum err json_string_write(const struct json_string *string, uint8_t *to, size_t max,
+                                    size_t *size);
+
 #endif /* PROTO_JSON_H */

@@ -48,21 +48,6 @@ const char *payload_reason_text(enum payload_reason reason)
     return (unsigned)reason < PAYLOAD_REASONS ? sentences[reason] : "unknown reason";
 }
 
-static size_t write_utf8(uint32_t character, uint8_t *to)
-{
-    if (character < 0x80) {
-        to[0] = (uint8_t)character;
-        return 1;
-    }
-    size_t size = character < 0x800 ? 2 : character < 0x10000 ? 3 : 4;
-    for (size_t i = size - 1; i > 0; i--) {
-        to[i] = (uint8_t)(0x80 | (character & 0x3f));
-        character >>= 6;
-    }
-    to[0] = (uint8_t)(0xf00U >> size | character);
-    return size;
-}
-
 /* Put a key as a topic level. */
 static enum err put_key(struct writer *w, const struct json_string *key)
 {
@@ -75,7 +60,7 @@ static enum err put_key(struct writer *w, const struct json_string *key)
     }
     while (json_take_character(&raw, &c) == OK) {
         uint8_t utf8[4];
-        size_t size = write_utf8(c, utf8);
+        size_t size = json_write_utf8(c, utf8);
         bool is_control = c < 0x20 || (c >= 0x7f && c < 0xa0);
         if (!is_control && c != '/' && c != '+' && c != '#' && c != '%') {
             TRY(writer_put(w, utf8, size));

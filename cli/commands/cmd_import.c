@@ -5,74 +5,29 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/number.h"
-#include "base/timestamp.h"
-#include "base/topic.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/csv.h"
 #include "cli/gzip_file.h"
+#include "cli/import_row.h"
 #include "cli/server.h"
 
-enum { BATCH_POINTS = 50000, UNDER_WAY = 4, PROGRESS_MS = 500 };
+/* A record of CSV may go on over lines, where a text has line breaks; no further than this. */
+enum { BATCH_POINTS = 50000, UNDER_WAY = 4, PROGRESS_MS = 500, RECORD_BYTES_MAX = 16384 };
 
 struct import {
     const char *file, *address;
-    bool skip_errors;
+    bool skip_errors, bare_texts;
+    bool is_json;
+    struct gzip_file *in;
+    struct import_row row;
     struct hejnal *server;
     struct hejnal_batch *batch;
-    char *path; /* Of the section being filled. */
-    uint64_t line, points, errors;
+    char *path;           /* Of the section being filled. */
+    uint64_t line, lines; /* Of the record at hand, from 1; and how many it takes. */
+    uint64_t points, errors;
     int64_t started_ns, shown_ms;
 };
-
-struct row {
-    char *series;
-    int64_t time_ns;
-    double value;
-};
-
-static enum err read_time(const char *cell, int64_t *time_ns)
-{
-    struct number number;
-    return number_read(bytes_of(cell), &number) == OK
-               ? timestamp_read_number(&number, time_ns)
-               : timestamp_read_rfc3339(bytes_of(cell), time_ns);
-}
-
-/* Numbers, and what exports write for those JSON does not know. */
-static enum err read_value(const char *cell, double *value)
-{
-    struct number number;
-    if (strcmp(cell, "NaN") == 0 || strcmp(cell, "Infinity") == 0 ||
-        strcmp(cell, "-Infinity") == 0) {
-        *value = strtod(cell, NULL);
-        return OK;
-    }
-    TRY(number_read(bytes_of(cell), &number));
-    *value = number.value;
-    return OK;
-}
-
-/* NULL, or what is wrong; `*column` is where. */
-static const char *read_row(char *line, struct row *row, unsigned *column)
-{
-    char *rest = line, *time = NULL, *value = NULL;
-    *column = 1;
-    if (csv_cell(&rest, &row->series) != OK || !topic_is_name(bytes_of(row->series))) {
-        return "not a series path";
-    }
-    *column = 2;
-    if (csv_cell(&rest, &time) != OK || read_time(time, &row->time_ns) != OK) {
-        return "not a time between 1970 and 2200: RFC 3339, or unix s, ms, us or ns";
-    }
-    *column = 3;
-    if (csv_cell(&rest, &value) != OK || read_value(value, &row->value) != OK) {
-        return "not a number";
-    }
-    *column = 4;
-    return rest == NULL ? NULL : "more cells than series,time,value";
-}
 
 static void show_progress(struct import *m, bool last)
 {
@@ -95,7 +50,7 @@ static enum hejnal_result send_batch(struct import *m)
     return r == HEJNAL_OK ? hejnal_write_wait(m->server, UNDER_WAY) : r;
 }
 
-static enum hejnal_result add_row(struct import *m, const struct row *row)
+static enum hejnal_result add_row(struct import *m, const struct import_row *row)
 {
     if (m->path == NULL || strcmp(m->path, row->series) != 0) {
         char *path = strdup(row->series);
@@ -109,7 +64,7 @@ static enum hejnal_result add_row(struct import *m, const struct row *row)
             return r;
         }
     }
-    enum hejnal_result r = hejnal_batch_row(m->batch, row->time_ns, &row->value, UINT64_MAX);
+    enum hejnal_result r = hejnal_batch_values(m->batch, row->time_ns, &row->value, UINT64_MAX);
     m->points++;
     if (r == HEJNAL_OK && hejnal_batch_points(m->batch) >= BATCH_POINTS) {
         r = send_batch(m);
@@ -117,44 +72,74 @@ static enum hejnal_result add_row(struct import *m, const struct row *row)
     return r;
 }
 
-static int import_line(struct import *m, char *line, size_t size)
+/* No CSV of ours starts so: a cell with a quote in it would be in quotes. */
+static bool is_json(const char *line)
 {
-    struct row row;
+    return line[0] == '{' && line[1 + strspn(line + 1, " \t")] == '"';
+}
+
+/* NULL, or what is wrong with the record; `*column` is where. */
+static const char *read_row(struct import *m, char *record, size_t size, unsigned *column)
+{
+    return m->is_json
+               ? import_row_json((struct bytes){(const uint8_t *)record, size}, &m->row, column)
+               : import_row_csv(record, m->bare_texts, &m->row, column);
+}
+
+static int import_record(struct import *m, char *record, size_t size)
+{
     unsigned column;
-    if (size == 0 || (m->line == 1 && strcmp(line, "series,time,value") == 0)) {
+    if (size == 0 || (m->line == 1 && strcmp(record, "series,time,value") == 0)) {
         return EXIT_DONE;
     }
-    const char *why = read_row(line, &row, &column);
+    const char *why = read_row(m, record, size, &column);
     if (why != NULL && m->skip_errors) {
-        m->errors++;
+        m->errors += m->lines;
         return EXIT_DONE;
     }
     if (why != NULL) {
-        return command_fail(EXIT_FAILED, "import", "%s:%" PRIu64 ": column %u: %s", m->file,
-                            m->line, column, why);
+        return command_fail(EXIT_FAILED, "import", "%s:%" PRIu64 ": %s %u: %s", m->file, m->line,
+                            m->is_json ? "byte" : "column", column, why);
     }
-    enum hejnal_result r = add_row(m, &row);
+    enum hejnal_result r = add_row(m, &m->row);
     return r == HEJNAL_OK ? EXIT_DONE : server_fail("import", m->server, r);
+}
+
+/* The next record: a line, or more of them where a quoted cell has line breaks. */
+static enum err take_record(struct import *m, char **record, size_t *size)
+{
+    m->line += m->lines;
+    m->lines = 1;
+    TRY(gzip_file_line(m->in, record, size));
+    m->is_json = m->line == 1 ? is_json(*record) : m->is_json;
+    while (!m->is_json && memchr(*record, '"', *size) != NULL && *size < RECORD_BYTES_MAX &&
+           csv_is_open(*record)) {
+        enum err e = gzip_file_join(m->in, record, size);
+        if (e == E_END) {
+            return OK; /* The quote never closes: the row says so. */
+        }
+        TRY(e);
+        m->lines++;
+    }
+    return OK;
 }
 
 static int import_file(struct import *m)
 {
-    struct gzip_file *file = NULL;
-    char *line;
+    char *record;
     size_t size;
-    enum err e = gzip_file_open(m->file, &file);
+    enum err e = gzip_file_open(m->file, &m->in);
+    const bool is_open = e == OK;
     int code = EXIT_DONE;
-    while (e == OK && code == EXIT_DONE && (e = gzip_file_line(file, &line, &size)) == OK) {
-        m->line++;
-        code = import_line(m, line, size);
+    while (e == OK && code == EXIT_DONE && (e = take_record(m, &record, &size)) == OK) {
+        code = import_record(m, record, size);
     }
     if (e != OK && e != E_END) {
-        code = m->line == 0
-                   ? command_fail(EXIT_FAILED, "import", "%s: %s", m->file, gzip_file_error())
-                   : command_fail(EXIT_FAILED, "import", "%s:%" PRIu64 ": %s", m->file, m->line + 1,
-                                  gzip_file_error());
+        code = is_open ? command_fail(EXIT_FAILED, "import", "%s:%" PRIu64 ": %s", m->file, m->line,
+                                      gzip_file_error())
+                       : command_fail(EXIT_FAILED, "import", "%s: %s", m->file, gzip_file_error());
     }
-    gzip_file_close(file);
+    gzip_file_close(m->in);
     return code;
 }
 
@@ -182,19 +167,22 @@ static int import_all(struct import *m)
 
 int cmd_import(int argc, char **argv)
 {
-    struct import m = {.address = SERVER_DEFAULT};
+    struct import m = {.address = SERVER_DEFAULT, .line = 1};
     const struct option_row rows[] = {
+        {"--bare-texts", OPTION_FLAG, &m.bare_texts, 0, 0, NULL, NULL,
+         "Values that are no numbers are texts also without quotes."},
         {"--skip-errors", OPTION_FLAG, &m.skip_errors, 0, 0, NULL, NULL, "Count bad lines, go on."},
         SERVER_OPTION(&m.address),
     };
     struct arguments o = {
         "import",
-        "FILE.csv[.gz]|-",
-        "Store the points of a CSV file: series,time,value. Points that are there "
-        "already change nothing,\nso an import that failed is simply run again.",
+        "FILE[.gz]|-",
+        "Store the points of a file: CSV of series,time,value, where a text stands in quotes, or "
+        "JSON lines\nof {\"series\":...,\"time\":...,\"value\":...}, as exports write them. Points "
+        "that are there already\nchange nothing, so an import that failed is simply run again.",
         "  hejnal import air-2026.csv.gz\n",
         rows,
-        2,
+        sizeof rows / sizeof rows[0],
         1,
         1,
         0,

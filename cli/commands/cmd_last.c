@@ -4,6 +4,7 @@
 #include "cli/command.h"
 #include "cli/server.h"
 #include "cli/table.h"
+#include "cli/value_cell.h"
 
 #include <errno.h>
 #include <string.h>
@@ -16,13 +17,13 @@ static enum err print_row(struct out *out, struct table *table, const struct hej
         out_put(out, ",", 1);
         out_time(out, last->time_ns);
         out_put(out, ",", 1);
-        out_number(out, last->value);
+        value_cell_put(out, last->value, last->text);
         out_put(out, "\n", 1);
         return OK;
     }
     age_write(clock_wall_ns() - last->time_ns, age);
     TRY(table_cell(table, last->path));
-    TRY(table_number(table, last->value));
+    TRY(last->text != NULL ? table_cell(table, last->text) : table_number(table, last->value));
     TRY(table_time(table, last->time_ns));
     return table_cell(table, age);
 }

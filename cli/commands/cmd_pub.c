@@ -21,20 +21,48 @@ struct pub {
     enum err stdin_error;
 };
 
+/* A value as JSON: a number as it stands, a text in quotes. */
+static enum err put_value(struct writer *w, struct bytes value)
+{
+    struct number number;
+    if (number_read(value, &number) == OK) {
+        return writer_put(w, value.at, value.size);
+    }
+    TRY(writer_put_u8(w, '"'));
+    for (size_t i = 0; i < value.size; i++) {
+        char escaped[8];
+        if (value.at[i] < 0x20) {
+            int size = snprintf(escaped, sizeof escaped, "\\u%04x", value.at[i]);
+            TRY(writer_put(w, escaped, (size_t)size));
+            continue;
+        }
+        if (value.at[i] == '"' || value.at[i] == '\\') {
+            TRY(writer_put_u8(w, '\\'));
+        }
+        TRY(writer_put_u8(w, value.at[i]));
+    }
+    return writer_put_u8(w, '"');
+}
+
+static enum err put_timed(struct writer *w, int64_t at_ns, struct bytes value)
+{
+    static const char before[] = "{\"time\":\"", between[] = "\",\"value\":";
+    char stamp[TIMESTAMP_TEXT_BYTES_MAX];
+    TRY(writer_put(w, before, sizeof before - 1));
+    TRY(writer_put(w, stamp, timestamp_write(at_ns, TIMESTAMP_RFC3339, stamp)));
+    TRY(writer_put(w, between, sizeof between - 1));
+    TRY(put_value(w, value));
+    return writer_put_u8(w, '}');
+}
+
 static enum err publish(struct pub *p, const char *value)
 {
-    char payload[PAYLOAD_BYTES_MAX], stamp[TIMESTAMP_TEXT_BYTES_MAX];
+    uint8_t payload[PAYLOAD_BYTES_MAX];
+    struct writer w = {payload, 0, sizeof payload};
     struct bytes bytes = bytes_of(value);
-    struct number number;
     if (p->at_ns >= 0) {
-        TRY(number_read(bytes, &number));
-        size_t size = timestamp_write(p->at_ns, TIMESTAMP_RFC3339, stamp);
-        int wrote = snprintf(payload, sizeof payload, "{\"time\":\"%.*s\",\"value\":%s}", (int)size,
-                             stamp, value);
-        if (wrote < 0 || (size_t)wrote >= sizeof payload) {
-            return E_LIMIT;
-        }
-        bytes = bytes_of(payload);
+        TRY(put_timed(&w, p->at_ns, bytes));
+        bytes = (struct bytes){w.at, w.size};
     }
     return device_publish(p->device, p->topic, bytes, p->qos, p->retain);
 }
@@ -91,7 +119,8 @@ int cmd_pub(int argc, char **argv)
         "TOPIC VALUE|-",
         "Publish a value, or (-) one payload for each line of stdin, and wait until it is stored.",
         "  hejnal pub krakow/water/bielany/level 3.14\n"
-        "  hejnal pub krakow/air/171 '{\"pm25\":31.5,\"pm10\":40}' --retain\n",
+        "  hejnal pub krakow/air/171 '{\"pm25\":31.5,\"pm10\":40}' --retain\n"
+        "  hejnal pub krakow/gate/4/state OPEN (stored where hejnald's store_text is on)\n",
         rows,
         sizeof rows / sizeof rows[0],
         2,
@@ -107,11 +136,10 @@ int cmd_pub(int argc, char **argv)
         return command_fail(EXIT_USAGE, "pub",
                             "bad topic '%s'; a topic to publish on has no + or #", p.topic);
     }
-    struct number number;
     const char *value = o.positional[1];
-    if (p.at_ns >= 0 && strcmp(value, "-") != 0 && number_read(bytes_of(value), &number) != OK) {
-        return command_fail(EXIT_USAGE, "pub", "bad value '%.80s'; with --at it is a number",
-                            value);
+    if (p.at_ns >= 0 && (value[0] == '{' || value[0] == '[')) {
+        return command_fail(EXIT_USAGE, "pub",
+                            "bad value '%.80s'; with --at it is a number or a plain text", value);
     }
     return run(&p, value);
 }

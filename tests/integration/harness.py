@@ -105,12 +105,12 @@ class Server:
 
     # The command line, against this server.
 
-    def run(self, command, *args, check=True, stdin=None, timeout=300):
+    def run(self, command, *args, check=True, stdin=None, timeout=300, text=True):
         place = (["--mqtt", f"127.0.0.1:{self.mqtt_port}"]
                  if command in ("pub", "sub", "replay", "simulate", "agent")
                  else ["--server", f"127.0.0.1:{self.query_port}"])
         done = subprocess.run([str(HEJNAL), command, *map(str, args), *place], input=stdin,
-                              capture_output=True, text=True, timeout=timeout)
+                              capture_output=True, text=text, timeout=timeout)
         assert not check or done.returncode == 0, (
             f"hejnal {command} {args}: exit {done.returncode}\n{done.stderr[-2000:]}")
         return done
@@ -122,9 +122,9 @@ class Server:
     def points(self, series_filter, *args):
         """All points the filter selects: {path: [(time_ns, value text), ...]}."""
         text = self.run("export", series_filter, "--from", "1970-01-01", "--to", "2200-01-01", "--format",
-                        "csv", "--time-format", "ns", *args).stdout
+                        "csv", "--time-format", "ns", *args, text=False).stdout.decode()
         points = {}
-        rows = csv.reader(io.StringIO(text))
+        rows = csv.reader(io.StringIO(text, newline=""))
         assert next(rows) == ["series", "time", "value"]
         for path, stamp, value in rows:
             points.setdefault(path, []).append((int(stamp), value))

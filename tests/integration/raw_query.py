@@ -21,8 +21,9 @@ def field(number, data):
     return varint(number << 3 | 2) + varint(len(data)) + data
 
 
-def section(path, columns, rows):
-    """One WriteRows; rows: [(time_ns, {column number: bits})]; without columns: one, number 0."""
+def section(path, columns, rows, words=None):
+    """One WriteRows; rows: [(time_ns, {column number: bits})]; without columns: one, number 0. Texts stand for themselves in place of
+    bits, and are gathered in the list `words`, which belongs to the whole write."""
     out = field(1, path.encode()) + b"".join(field(2, name.encode()) for name in columns)
     deltas, before = b"", 0
     for time, _ in rows:
@@ -30,11 +31,29 @@ def section(path, columns, rows):
     out += field(3, deltas)
     for column in range(max(1, len(columns))):
         values = [cells[column] for _, cells in rows if column in cells]
-        body = field(1, struct.pack(f"<{len(values)}Q", *values))
+        numbers = [v for v in values if not isinstance(v, str)]
+        body = field(1, struct.pack(f"<{len(numbers)}Q", *numbers))
+        if len(numbers) < len(values):
+            body += field(3, b"".join(map(varint, word_runs(values, words))))
         if len(values) < len(rows):
             body += field(2, b"".join(varint(run) for run in runs([column in cells for _, cells in rows])))
         out += field(4, body)
     return out
+
+
+def word_runs(values, words):
+    """Pairs: the place of a text in `words`, from 1, or 0 for numbers, and for how many values in turn."""
+    found = []
+    for value in values:
+        place = 0
+        if isinstance(value, str):
+            if value.encode() not in words:
+                words.append(value.encode())
+            place = 1 + words.index(value.encode())
+        if not found or found[-2] != place:
+            found += [place, 0]
+        found[-1] += 1
+    return found
 
 
 def runs(present):
@@ -49,20 +68,24 @@ def runs(present):
 
 
 class QueryWire:
-    def __init__(self, port):
+    def __init__(self, port, words=False):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
         self.id = 0
-        self.request(2, b"\x08\x01" + field(2, b"test"))
+        self.request(2, b"\x08\x01" + field(2, b"test") + (b"\x18\x01" if words else b""))
 
     def request(self, number, body):
         """One frame, and its answer's frame, which must be whole: no Error."""
+        answer = self.ask(number, body)
+        assert b"\x72" in answer and b"\x7a" not in answer[:4], answer
+        return answer
+
+    def ask(self, number, body):
+        """One frame, and its answer's first frame."""
         self.id += 1
         message = b"\x08" + varint(self.id) + field(number, body)
         self.socket.sendall(struct.pack("<I", len(message)) + message)
         size = struct.unpack("<I", self.read(4))[0]
-        answer = self.read(size)
-        assert b"\x72" in answer and b"\x7a" not in answer[:4], answer
-        return answer
+        return self.read(size)
 
     def read(self, size):
         data = b""
@@ -72,8 +95,8 @@ class QueryWire:
             data += piece
         return data
 
-    def write(self, *sections):
-        self.request(3, b"".join(field(1, s) for s in sections))
+    def write(self, *sections, words=()):
+        self.request(3, b"".join(field(1, s) for s in sections) + b"".join(field(2, w) for w in words))
 
     def close(self):
         self.socket.close()

@@ -29,11 +29,26 @@ static void bad_quotes_are_refused(void **state)
     }
 }
 
+static void a_quoted_cell_may_go_on_in_the_next_line(void **state)
+{
+    static const char *const open[] = {"\"", "a,\"b", "a,\"b\"\"", "\"a,b\nc", "\"a\",\"\"\""};
+    static const char *const closed[] = {"",     "a,b",       "a,\"b\"", "a\",b",
+                                         "\"\"", "\"a\"\"\"", "a\"b",    "\"a,\nb\",c"};
+    (void)state;
+    for (size_t i = 0; i < sizeof open / sizeof open[0]; i++) {
+        assert_true(csv_is_open(open[i]));
+    }
+    for (size_t i = 0; i < sizeof closed / sizeof closed[0]; i++) {
+        assert_false(csv_is_open(closed[i]));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cells_come_apart),
         cmocka_unit_test(bad_quotes_are_refused),
+        cmocka_unit_test(a_quoted_cell_may_go_on_in_the_next_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

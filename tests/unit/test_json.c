@@ -373,6 +373,24 @@ static void escapes_become_characters(void **state)
     assert_int_equal(json_take_character(&raw, &character), E_MALFORMED);
 }
 
+static void a_string_is_written_with_its_escapes_resolved(void **state)
+{
+    static const struct json_string plain = {{(const uint8_t *)"OPEN", 4}, false, true};
+    static const struct json_string odd = {{(const uint8_t *)"a\\u20ac\\n", 9}, true, false};
+    static const struct json_string half = {{(const uint8_t *)"a\\ud83d", 7}, true, false};
+    uint8_t room[8];
+    size_t size = 0;
+    (void)state;
+    assert_ok(json_string_write(&plain, room, 4, &size));
+    assert_int_equal(size, 4);
+    assert_int_equal(json_string_write(&plain, room, 3, &size), E_LIMIT);
+    assert_ok(json_string_write(&odd, room, 5, &size));
+    assert_int_equal(size, 5);
+    assert_memory_equal(room, "a\xe2\x82\xac\n", 5);
+    assert_int_equal(json_string_write(&odd, room, 4, &size), E_LIMIT);
+    assert_int_equal(json_string_write(&half, room, 8, &size), E_MALFORMED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -382,6 +400,7 @@ int main(void)
         cmocka_unit_test(nesting_and_numbers_have_their_limits),
         cmocka_unit_test(items_come_with_key_and_kind),
         cmocka_unit_test(escapes_become_characters),
+        cmocka_unit_test(a_string_is_written_with_its_escapes_resolved),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
