@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -416,6 +417,17 @@ void kv_abort(struct kv_txn *txn)
     if (txn != NULL) {
         mdb_txn_abort(txn_of(txn));
     }
+}
+
+void kv_will_need(struct bytes value)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t from = (uintptr_t)value.at / page * page;
+    union { /* madvise() takes an address for whatever is to be done with it. */
+        uintptr_t number;
+        void *at;
+    } start = {.number = from};
+    (void)madvise(start.at, (uintptr_t)value.at + value.size - from, MADV_WILLNEED);
 }
 
 static bool is_key(struct bytes key)

@@ -75,6 +75,10 @@ MUST_USE enum err kv_put(struct kv_txn *txn, struct kv_table table, struct bytes
 MUST_USE enum err kv_get(struct kv_txn *txn, struct kv_table table, struct bytes key,
                          struct bytes *value);
 
+/* Soon `value`, borrowed as by kv_get(), will be read: let the system fetch it meanwhile, in one
+ * go. Pages are else read one by one, when they are touched. */
+void kv_will_need(struct bytes value);
+
 /* After opening, what is read may be in the system's memory only: a process may have been killed
  * inside a commit, or told that one failed. This puts a pair of at most 64 bytes again as it is;
  * OK: all that was read is on the disk. No transaction may be open. E_NOT_FOUND. */

@@ -23,8 +23,19 @@ enum {
     FORMAT_VERSION = 2,
     META_BYTES = 24,
     TABLES = 4,
+    AHEAD_BYTES = 4 << 20, /* Fetched before they are read. */
     COPY_BYTES_MAX = 4 << 20,
     COPY_BYTES_SPARE = 32 << 10
+};
+
+/* Records are read one after the other, most of them at a start with nothing in the system's memory
+ * yet: a second cursor runs ahead and has the next ones fetched. */
+struct reading {
+    struct kv_txn *txn; /* NULL: none, and so are the cursors. */
+    struct kv_cursor *at, *ahead;
+    uint64_t position; /* `at` stands on. */
+    uint64_t bytes;    /* `ahead` has seen, and `at` has not. */
+    bool ahead_ended;
 };
 
 struct journal_lmdb {
@@ -35,7 +46,7 @@ struct journal_lmdb {
     struct kv_table records, meta;
     struct journal_state state;
     struct kv_txn *writing; /* Open since the first append; NULL: none. */
-    struct kv_txn *reading; /* Lends the bytes of the last read; NULL: none. */
+    struct reading reading; /* Lends the bytes of the last read. */
     uint64_t durable;       /* Position of the last durable record; 0: none ever. */
     uint64_t last;          /* The same, with those of `writing`. */
     uint64_t live_bytes;    /* Durable and not trimmed. */
@@ -68,8 +79,11 @@ static enum err get_position(struct bytes key, uint64_t *position)
 
 static void end_reading(struct journal_lmdb *j)
 {
-    kv_abort(j->reading);
-    j->reading = NULL;
+    struct reading *r = &j->reading;
+    kv_cursor_close(r->ahead);
+    kv_cursor_close(r->at);
+    kv_abort(r->txn);
+    *r = (struct reading){.txn = NULL};
 }
 
 /* Nothing since the last sync stays. */
@@ -144,34 +158,62 @@ static enum err lmdb_sync(struct journal *journal, uint64_t *durable)
     return OK;
 }
 
-static enum err seek_record(struct journal_lmdb *j, uint64_t from, uint64_t *position,
-                            struct bytes *value)
+static enum err begin_reading(struct journal_lmdb *j)
 {
-    struct kv_cursor *cursor;
+    struct reading *r = &j->reading;
+    TRY(kv_read_begin(j->kv, &r->txn));
+    TRY(kv_cursor_open(r->txn, j->records, &r->at));
+    return kv_cursor_open(r->txn, j->records, &r->ahead);
+}
+
+/* Move `ahead` on until enough is under way. Errors show when `at` comes there. */
+static void fetch_ahead(struct reading *r)
+{
+    struct bytes key, value;
+    while (!r->ahead_ended && r->bytes < AHEAD_BYTES) {
+        if (kv_cursor_next(r->ahead, &key, &value) != OK) {
+            r->ahead_ended = true;
+            return;
+        }
+        kv_will_need(value);
+        r->bytes += value.size;
+    }
+}
+
+static enum err seek_record(struct journal_lmdb *j, uint64_t from, struct bytes *value)
+{
+    struct reading *r = &j->reading;
     struct bytes key;
-    uint8_t first[8];
-    put_position(first, from);
-    TRY(kv_cursor_open(j->reading, j->records, &cursor));
-    enum err e = kv_cursor_seek(cursor, (struct bytes){first, sizeof first}, &key, value);
-    kv_cursor_close(cursor);
-    return e == OK ? get_position(key, position) : e;
+    if (r->txn != NULL && r->position + 1 == from) {
+        TRY(kv_cursor_next(r->at, &key, value));
+        r->bytes -= r->bytes > value->size ? value->size : r->bytes;
+    } else {
+        uint8_t first[8];
+        const struct bytes seek = {first, sizeof first};
+        end_reading(j);
+        TRY(begin_reading(j));
+        put_position(first, from);
+        TRY(kv_cursor_seek(r->ahead, seek, &key, value));
+        TRY(kv_cursor_seek(r->at, seek, &key, value));
+    }
+    fetch_ahead(r);
+    return get_position(key, &r->position);
 }
 
 static enum err lmdb_read(struct journal *journal, uint64_t from, struct journal_record *out)
 {
     struct journal_lmdb *j = lmdb_of(journal);
     struct bytes value;
-    uint64_t position = from;
-    end_reading(j);
     if (j->kv == NULL) {
         return E_IO;
     }
-    TRY(kv_read_begin(j->kv, &j->reading));
-    enum err e = seek_record(j, from, &position, &value);
-    if (e == OK) {
-        e = record_open(position, value, out);
+    enum err e = seek_record(j, from, &value);
+    if (e != OK) {
+        end_reading(j);
+        out->position = from;
+        return e;
     }
-    out->position = position;
+    e = record_open(j->reading.position, value, out);
     return e == E_VERSION ? E_CORRUPT : e;
 }
 

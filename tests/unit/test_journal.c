@@ -10,7 +10,7 @@
 #include "tests/lib/directory.h"
 #include "tests/lib/test.h"
 
-enum { MAP_BYTES = 8 << 20 };
+enum { MAP_BYTES = 16 << 20 };
 
 static struct directory dir;
 static struct journal *j;
@@ -101,6 +101,37 @@ static void records_come_back_in_order_after_reopening(void **state)
     }
     assert_int_equal(j->calls->read(j, 21, &r), E_END);
     assert_int_equal(append_synced(21, 10), 21);
+}
+
+/* What is read ahead must not show what was there before. */
+static void reading_goes_on_beside_appends_and_trims(void **state)
+{
+    (void)state;
+    struct journal_record r;
+    uint64_t durable;
+    for (uint64_t i = 1; i <= 300; i++) {
+        (void)append_synced(i, 30000);
+    }
+    for (uint64_t i = 1; i <= 300; i++) {
+        assert_ok(j->calls->read(j, i, &r));
+        assert_int_equal(r.position, i);
+        assert_int_equal(r.entries.at[29999], i % 256);
+        if (i % 50 == 0) {
+            assert_ok(j->calls->trim(j, i - 10));
+            (void)append_synced(300 + i / 50, 30000);
+        }
+    }
+    for (uint64_t i = 301; i <= 306; i++) {
+        assert_ok(j->calls->read(j, i, &r));
+        assert_int_equal(r.position, i);
+    }
+    assert_int_equal(j->calls->read(j, 307, &r), E_END);
+    assert_ok(j->calls->trim(j, 304));
+    assert_ok(j->calls->sync(j, &durable));
+    assert_ok(j->calls->read(j, 1, &r));
+    assert_int_equal(r.position, 304);
+    assert_ok(j->calls->read(j, 305, &r));
+    assert_int_equal(r.counter, 305);
 }
 
 static void trimmed_records_are_gone_and_positions_go_on(void **state)
@@ -313,6 +344,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(records_come_back_in_order_after_reopening, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(reading_goes_on_beside_appends_and_trims, setup, teardown),
         cmocka_unit_test_setup_teardown(trimmed_records_are_gone_and_positions_go_on, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(state_and_records_commit_together, setup, teardown),
