@@ -146,6 +146,9 @@ static void close_view(struct engine *e)
         part_drop(e->checkpoint.opened[i]);
     }
     free(e->checkpoint.opened);
+    if (e->snapshot.view != NULL) {
+        view_drop(e, e->snapshot.view);
+    }
     if (e->seal.view != NULL) {
         view_drop(e, e->seal.view);
     }

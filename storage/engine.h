@@ -95,6 +95,19 @@ MUST_USE enum err engine_seal_end(struct engine *e, enum err run);
 /* Any thread: a run that is under way ends soon, with E_BUSY; so do all later ones. */
 void engine_seal_stop(struct engine *e);
 
+/* A snapshot is a store of its own below DIR/snapshots, consistent and durable (decision 0015):
+ *   begin (store thread)  E_BUSY: one is running, or a checkpoint is running or owed. E_DENIED:
+ * there is one of this name. From here to end no checkpoint begins (E_BUSY). run   (worker) link
+ * what is sealed, copy the rest; ingest, queries, sealing go on. end   (store thread) E_NO_SPACE,
+ * E_IO: nothing stays. */
+enum { ENGINE_SNAPSHOT_NAME_MAX = 64 };
+bool engine_snapshot_name_is_good(struct bytes name); /* Letters, digits and ._- not first a dot. */
+MUST_USE enum err engine_snapshot_begin(struct engine *e, const char *name);
+MUST_USE enum err engine_snapshot_run(struct engine *e);
+MUST_USE enum err engine_snapshot_end(struct engine *e, enum err run);
+/* Worker or store thread. E_NOT_FOUND. */
+MUST_USE enum err engine_snapshot_remove(struct engine *e, const char *name);
+
 /* Store thread: forget partitions that end at or before `horizon_ns`; files go when their last
  * reader does. Rows before the horizon are refused by whoever fills batches. */
 void engine_retain(struct engine *e, int64_t horizon_ns);

@@ -66,7 +66,7 @@ static void compact_journal(struct engine *e)
 enum err engine_checkpoint_begin(struct engine *e)
 {
     struct engine_checkpoint *c = &e->checkpoint;
-    if (c->running) {
+    if (c->running || e->snapshot.running) {
         return E_BUSY;
     }
     if (e->missed_rows) {

@@ -198,6 +198,14 @@ enum err engine_save_catalog(struct engine *e)
     return result;
 }
 
+enum err engine_copy_catalog(struct engine *e, const char *path)
+{
+    if (e->catalog_file == NULL) {
+        TRY(open_catalog_file(e));
+    }
+    return kv_copy(e->catalog_file, path);
+}
+
 static uint64_t file_bytes(const struct engine *e, const char *name)
 {
     char path[ENGINE_PATH_BYTES_MAX];

@@ -67,6 +67,13 @@ struct engine_seal {
     struct seal_result result;
 };
 
+struct engine_snapshot {
+    bool running;
+    const struct view *view;          /* Held from begin to end. */
+    char path[ENGINE_PATH_BYTES_MAX]; /* Of the whole one, and of what is being made. */
+    char unfinished[ENGINE_PATH_BYTES_MAX];
+};
+
 struct engine {
     struct engine_options options; /* `directory` is our own copy. */
     char *parts_directory;
@@ -97,6 +104,7 @@ struct engine {
 
     struct engine_checkpoint checkpoint;
     struct engine_seal seal;
+    struct engine_snapshot snapshot;
     atomic_uint file_number; /* Last given to a partition's file. */
     bool has_checkpointed; /* At some moment of this process the journal held no rows of its own. */
     _Atomic int64_t clock_ns;   /* Latest arrival of any record: the journal's own clock. */
@@ -115,6 +123,8 @@ MUST_USE enum err engine_open_parts(struct engine *e);
  * failure the file is opened again. */
 MUST_USE enum err engine_save_catalog(struct engine *e);
 uint64_t engine_disk_bytes(struct engine *e);
+/* Worker, while no checkpoint runs: the catalogue's file as it is, to `path`, durably. */
+MUST_USE enum err engine_copy_catalog(struct engine *e, const char *path);
 
 /* view.c: a copy of what the current view shows, references borrowed, with room for `more` parts in
  * each layer; to be changed and published: a view of it takes the place of the current one, with

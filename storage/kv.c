@@ -364,6 +364,25 @@ enum err kv_compact(struct kv **kv, const char *path, const struct kv_options *o
     return e;
 }
 
+enum err kv_copy(struct kv *kv, const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (fd < 0) {
+        return errno == EEXIST ? E_BUSY : translate(errno);
+    }
+    enum err e = translate(mdb_env_copyfd2(kv->env, fd, MDB_CP_COMPACT));
+    if (e == OK && fsync(fd) != 0) {
+        e = translate(errno);
+    }
+    if (close(fd) != 0 && e == OK) {
+        e = translate(errno);
+    }
+    if (e != OK) {
+        (void)unlink(path);
+    }
+    return e;
+}
+
 /* The handle outlives a transaction only when that commits. */
 static enum err open_table(struct kv *kv, const char *name, bool make, struct kv_table *out)
 {

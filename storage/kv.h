@@ -50,6 +50,10 @@ MUST_USE enum err kv_used_bytes(struct kv *kv, uint64_t *out);
  * sure by kv_sync_name() before the file is opened and written again. */
 MUST_USE enum err kv_compact(struct kv **kv, const char *path, const struct kv_options *options);
 
+/* What `kv` holds at this moment to a new file at `path`, durably but for its name. Any thread;
+ * others go on writing. E_BUSY: there is a file. */
+MUST_USE enum err kv_copy(struct kv *kv, const char *path);
+
 /* OK: the directory of `path` says on the disk which file that is. */
 MUST_USE enum err kv_sync_name(const char *path);
 

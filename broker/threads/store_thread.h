@@ -53,11 +53,12 @@ MUST_USE enum err store_post(struct store_thread *s, struct parcel *parcel);
 
 /* Do it now; `reply` gets the letter back with `result` set. Checkpoint: OK when everything that
  * was durable before is in partitions. Seal: and all partitions are sealed, also those of periods
- * that are not over. */
-enum admin_command { ADMIN_CHECKPOINT, ADMIN_SEAL };
+ * that are not over. Snapshot: and there is one called `name`, or (remove) no more. */
+enum admin_command { ADMIN_CHECKPOINT, ADMIN_SEAL, ADMIN_SNAPSHOT, ADMIN_SNAPSHOT_REMOVE };
 struct admin_letter {
     struct letter letter; /* LETTER_ADMIN; first member. */
     enum admin_command command;
+    char name[ENGINE_SNAPSHOT_NAME_MAX + 1]; /* Of a snapshot; a good one. */
     struct mailbox *reply;
     void *context; /* The asker's. */
     enum err result;

@@ -35,15 +35,16 @@ struct task {
 struct upkeep {
     struct engine *engine;
     struct workers *workers;
-    struct workers *sealer; /* One thread. */
+    struct workers *sealer; /* One thread; also makes snapshots. */
     struct store_options options;
     struct mailbox *mailbox;
     bool stopping;
-    struct task checkpoint, seal;
+    struct task checkpoint, seal, snapshot;
     int64_t retain_after_ms;
     struct admins waiting; /* For the next checkpoint. */
     struct admins served;  /* By the one that runs. */
     struct admins sealing; /* Checkpointed; until nothing is left to be sealed. */
+    struct admins copying; /* Checkpointed; the first one's snapshot is made next, or now. */
 };
 
 static void run_checkpoint(struct job *job)
@@ -57,6 +58,13 @@ static void run_seal(struct job *job)
     struct task *t = (struct task *)(void *)job;
     thread_lower();
     t->result = engine_seal_run(t->engine);
+}
+
+static void run_snapshot(struct job *job)
+{
+    struct task *t = (struct task *)(void *)job;
+    thread_lower();
+    t->result = engine_snapshot_run(t->engine);
 }
 
 static void init_task(struct task *t, struct upkeep *u, void (*run)(struct job *job))
@@ -79,6 +87,7 @@ enum err upkeep_create(struct engine *engine, struct workers *workers,
     u->retain_after_ms = clock_now_ms() + RETENTION_EVERY_MS;
     init_task(&u->checkpoint, u, run_checkpoint);
     init_task(&u->seal, u, run_seal);
+    init_task(&u->snapshot, u, run_snapshot);
     u->seal.after_ms = clock_now_ms() + SEAL_EVERY_MS;
     enum err e = workers_create(1, &u->sealer);
     if (e != OK) {
@@ -116,7 +125,11 @@ static void answer_all(const struct upkeep *u, struct admins *a, enum err result
 
 void upkeep_take_admin(struct upkeep *u, struct admin_letter *letter)
 {
-    if (u->waiting.count + u->served.count + u->sealing.count >= ADMINS_MAX) {
+    if (letter->command == ADMIN_SNAPSHOT_REMOVE) {
+        answer(u, letter, engine_snapshot_remove(u->engine, letter->name));
+        return;
+    }
+    if (u->waiting.count + u->served.count + u->sealing.count + u->copying.count >= ADMINS_MAX) {
         answer(u, letter, E_BUSY);
         return;
     }
@@ -127,8 +140,11 @@ void upkeep_take_admin(struct upkeep *u, struct admin_letter *letter)
 static void serve(struct upkeep *u, struct admins *a, enum err result)
 {
     for (unsigned i = 0; i < a->count; i++) {
-        if (result == OK && a->letters[i]->command == ADMIN_SEAL) {
+        const enum admin_command command = a->letters[i]->command;
+        if (result == OK && command == ADMIN_SEAL) {
             u->sealing.letters[u->sealing.count++] = a->letters[i];
+        } else if (result == OK && command == ADMIN_SNAPSHOT) {
+            u->copying.letters[u->copying.count++] = a->letters[i];
         } else {
             answer(u, a->letters[i], result);
         }
@@ -183,7 +199,8 @@ static void consider_checkpoint(struct upkeep *u)
 {
     struct task *t = &u->checkpoint;
     const bool wanted = engine_wants_checkpoint(u->engine) && clock_now_ms() >= t->after_ms;
-    if (!t->running && (wanted || u->waiting.count > 0) && begin_checkpoint(u)) {
+    if (!t->running && !u->snapshot.running && (wanted || u->waiting.count > 0) &&
+        begin_checkpoint(u)) {
         t->running = true;
         workers_post(u->workers, &t->job);
     }
@@ -222,6 +239,38 @@ static void consider_seal(struct upkeep *u)
     }
 }
 
+/* The first of those that wait has its answer. */
+static void answer_copy(struct upkeep *u, enum err result)
+{
+    struct admins *a = &u->copying;
+    answer(u, a->letters[0], result);
+    a->count--;
+    for (unsigned i = 0; i < a->count; i++) {
+        a->letters[i] = a->letters[i + 1];
+    }
+}
+
+static void consider_snapshot(struct upkeep *u)
+{
+    struct task *t = &u->snapshot;
+    if (t->running || u->checkpoint.running || u->copying.count == 0) {
+        return;
+    }
+    const enum err e = engine_snapshot_begin(u->engine, u->copying.letters[0]->name);
+    if (e == OK) {
+        t->running = true;
+        workers_post(u->sealer, &t->job);
+    } else {
+        answer_copy(u, e);
+    }
+}
+
+static void end_snapshot(struct upkeep *u)
+{
+    u->snapshot.running = false;
+    answer_copy(u, engine_snapshot_end(u->engine, u->snapshot.result));
+}
+
 static void consider_retention(struct upkeep *u)
 {
     const int64_t now_ms = clock_now_ms();
@@ -234,6 +283,7 @@ static void consider_retention(struct upkeep *u)
 void upkeep_turn(struct upkeep *u)
 {
     consider_checkpoint(u);
+    consider_snapshot(u);
     consider_seal(u);
     consider_retention(u);
 }
@@ -242,6 +292,8 @@ void upkeep_take_job(struct upkeep *u, struct job *job)
 {
     if (job == &u->checkpoint.job) {
         end_checkpoint(u);
+    } else if (job == &u->snapshot.job) {
+        end_snapshot(u);
     } else {
         CHECK(job == &u->seal.job);
         end_seal(u);
@@ -250,7 +302,7 @@ void upkeep_take_job(struct upkeep *u, struct job *job)
 
 bool upkeep_is_busy(struct upkeep *u)
 {
-    return u->checkpoint.running || u->seal.running;
+    return u->checkpoint.running || u->seal.running || u->snapshot.running;
 }
 
 void upkeep_stop(struct upkeep *u)
@@ -266,4 +318,5 @@ void upkeep_finish(struct upkeep *u)
         end_checkpoint(u);
     }
     answer_all(u, &u->sealing, E_BUSY);
+    answer_all(u, &u->copying, E_BUSY);
 }

@@ -1,7 +1,7 @@
-/* What the store thread sees to beside writing: checkpoints, sealing, retention.
+/* What the store thread sees to beside writing: checkpoints, sealing, snapshots, retention.
  *
- * Checkpoints run on a worker, sealing on a thread of its own with less of the processor; one of
- * each at a time. Everything here is called by the store thread. */
+ * Checkpoints run on a worker, sealing and snapshots on a thread of their own with less of the
+ * processor; one of each at a time. Everything here is called by the store thread. */
 
 #ifndef BROKER_THREADS_UPKEEP_H
 #define BROKER_THREADS_UPKEEP_H

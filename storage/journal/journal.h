@@ -44,6 +44,8 @@ struct journal_calls {
      * freed. What is durable stays so at every moment. Nothing appended may wait for sync(). After
      * an error reopen(). */
     enum err (*compact)(struct journal *j);
+    /* All that is durable, records and state, to a new file at `path`. */
+    enum err (*copy)(struct journal *j, const char *path);
     /* All state of one space; stops at the first `visit` that fails. */
     enum err (*each_state)(struct journal *j, uint8_t space,
                            enum err (*visit)(void *context, const struct batch_state *state),

@@ -426,6 +426,13 @@ static enum err lmdb_compact(struct journal *journal)
     return file > COPY_BYTES_MAX ? lmdb_reopen(journal) : OK;
 }
 
+static enum err lmdb_copy(struct journal *journal, const char *path)
+{
+    struct journal_lmdb *j = lmdb_of(journal);
+    CHECK(j->writing == NULL);
+    return j->kv == NULL ? E_IO : kv_copy(j->kv, path);
+}
+
 static uint64_t lmdb_live_bytes(const struct journal *journal)
 {
     return ((const struct journal_lmdb *)journal)->live_bytes;
@@ -448,6 +455,7 @@ static const struct journal_calls calls = {
     .confirm = lmdb_confirm,
     .trim = lmdb_trim,
     .compact = lmdb_compact,
+    .copy = lmdb_copy,
     .each_state = lmdb_each_state,
     .reopen = lmdb_reopen,
     .live_bytes = lmdb_live_bytes,

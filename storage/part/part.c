@@ -227,6 +227,20 @@ int64_t part_changed_ns(const struct part *p)
     return stat(p->path, &file) == 0 ? file.st_mtim.tv_sec * NS_PER_S + file.st_mtim.tv_nsec : 0;
 }
 
+enum err part_copy(struct part *p, const char *path)
+{
+    if (p->name.kind == PART_SEALED && link(p->path, path) == 0) {
+        return OK;
+    }
+    enum err e = part_env_enter(p, PART_READ);
+    if (e != OK) {
+        return e == E_NOT_FOUND ? OK : e; /* On a full disk it was never made. */
+    }
+    e = kv_copy(p->kv, path);
+    part_env_leave(p);
+    return e;
+}
+
 bool part_mark_damaged(struct part *p)
 {
     return !atomic_exchange(&p->damaged, true);

@@ -44,6 +44,10 @@ uint32_t part_flush_count(const struct part *p);      /* Complete flushes; they 
 uint64_t part_file_bytes(const struct part *p);
 int64_t part_changed_ns(const struct part *p); /* Wall clock of the last write to the file. */
 
+/* The file as it is to `path`, durably but for its name: a link if it is sealed and the system can.
+ * Nobody may be writing it. E_BUSY: there is a file. Errors of kv.h. */
+MUST_USE enum err part_copy(struct part *p, const char *path);
+
 /* Remember that a chunk of it is damaged. True for the first who says so: he writes the log. */
 bool part_mark_damaged(struct part *p);
 

@@ -38,7 +38,7 @@ static inline void directory_empty(const char *path)
 {
     DIR *dir = opendir(path);
     for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
-        char file[384];
+        char file[1024];
         snprintf(file, sizeof file, "%s/%s", path, entry->d_name);
         if (entry->d_name[0] != '.') {
             (void)unlink(file);
@@ -51,10 +51,19 @@ static inline void directory_empty(const char *path)
 }
 
 /* A store has one level of directories below it. */
+static inline void directory_remove_store(const char *path)
+{
+    char below[512];
+    snprintf(below, sizeof below, "%s/parts", path);
+    directory_empty(below);
+    snprintf(below, sizeof below, "%s/snapshots", path);
+    directory_empty(below);
+    directory_empty(path);
+}
+
 static inline void directory_remove(const struct directory *d)
 {
-    directory_empty(directory_file(d, "parts"));
-    directory_empty(d->path);
+    directory_remove_store(d->path);
 }
 
 #endif /* TESTS_LIB_DIRECTORY_H */

@@ -121,6 +121,32 @@ void engine_seal_stop(struct engine *e)
     (void)e;
 }
 
+enum err engine_snapshot_begin(struct engine *e, const char *name)
+{
+    (void)e;
+    (void)name;
+    return E_BUSY;
+}
+
+enum err engine_snapshot_run(struct engine *e)
+{
+    (void)e;
+    return OK;
+}
+
+enum err engine_snapshot_end(struct engine *e, enum err run)
+{
+    (void)e;
+    return run;
+}
+
+enum err engine_snapshot_remove(struct engine *e, const char *name)
+{
+    (void)e;
+    (void)name;
+    return E_NOT_FOUND;
+}
+
 struct world {
     struct workers *workers;
     struct store_thread *store;

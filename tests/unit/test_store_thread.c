@@ -1,6 +1,7 @@
 #include "broker/threads/store_thread.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "broker/threads/metrics.h"
@@ -9,7 +10,7 @@
 
 /* An engine that only takes notes, so that every answer of the real one can be had at will. */
 struct engine {
-    atomic_uint commits, batches, begun, ran, ended, retained, to_seal, sealed;
+    atomic_uint commits, batches, begun, ran, ended, retained, to_seal, sealed, snapshots;
     atomic_int result, run_result;
     atomic_bool wants;
     uint64_t last_counter; /* Store thread only. */
@@ -85,6 +86,30 @@ enum err engine_seal_end(struct engine *e, enum err run)
 void engine_seal_stop(struct engine *e)
 {
     (void)e;
+}
+
+enum err engine_snapshot_begin(struct engine *e, const char *name)
+{
+    assert_int_equal(atomic_load(&e->begun), atomic_load(&e->ended)); /* No checkpoint runs. */
+    return strcmp(name, "taken") == 0 ? E_DENIED : OK;
+}
+
+enum err engine_snapshot_run(struct engine *e)
+{
+    return (enum err)atomic_load(&e->run_result);
+}
+
+enum err engine_snapshot_end(struct engine *e, enum err run)
+{
+    atomic_fetch_add(&e->snapshots, 1);
+    return run;
+}
+
+enum err engine_snapshot_remove(struct engine *e, const char *name)
+{
+    (void)e;
+    (void)name;
+    return E_NOT_FOUND;
 }
 
 enum { PARCELS = 300, RECORD_BYTES = 100 };
@@ -221,6 +246,28 @@ static void an_asked_sealing_checkpoints_and_seals_all(void **state)
     assert_int_equal(atomic_load(&w.engine.sealed), 3);
 }
 
+static void snapshots_are_made_one_after_another(void **state)
+{
+    static const char *const names[] = {"a", "taken", "b"};
+    struct admin_letter admin[3], gone = {.command = ADMIN_SNAPSHOT_REMOVE, .reply = w.home};
+    (void)state;
+    post(0, 1);
+    take_home(0, 1, OK);
+    for (int i = 0; i < 3; i++) {
+        admin[i] = (struct admin_letter){.command = ADMIN_SNAPSHOT, .reply = w.home};
+        snprintf(admin[i].name, sizeof admin[i].name, "%s", names[i]);
+        assert_ok(store_post_admin(w.store, &admin[i]));
+    }
+    for (int i = 0; i < 3; i++) {
+        assert_ptr_equal(await_letter(), &admin[i]);
+        assert_int_equal(admin[i].result, i == 1 ? E_DENIED : OK);
+    }
+    assert_int_equal(atomic_load(&w.engine.snapshots), 2);
+    assert_ok(store_post_admin(w.store, &gone));
+    assert_ptr_equal(await_letter(), &gone);
+    assert_int_equal(gone.result, E_NOT_FOUND);
+}
+
 static void a_full_journal_starts_a_checkpoint_and_stopping_another(void **state)
 {
     (void)state;
@@ -301,6 +348,7 @@ int main(void)
         STORE_TEST(a_failing_disk_is_told_and_tried_again),
         STORE_TEST(an_asked_checkpoint_is_answered_when_it_is_done),
         STORE_TEST(an_asked_sealing_checkpoints_and_seals_all),
+        STORE_TEST(snapshots_are_made_one_after_another),
         STORE_TEST(a_full_journal_starts_a_checkpoint_and_stopping_another),
         STORE_TEST(stopping_writes_what_was_posted),
         STORE_TEST(tails_get_every_durable_batch_and_no_other),
