@@ -126,8 +126,9 @@ def numbered(kills, seed, quiet=True, options=("--loops", "2")):
     checkpoints = 0
     for kill in range(kills):
         time.sleep(rng.uniform(0.05, 0.6))
-        if rng.random() < 0.3:  # Let some kills hit a checkpoint.
-            threading.Thread(target=lambda: server.run("admin", "checkpoint", check=False), daemon=True).start()
+        if rng.random() < 0.4:  # Let some kills hit a checkpoint or a sealing.
+            what = rng.choice(["checkpoint", "seal"])
+            threading.Thread(target=lambda: server.run("admin", what, check=False), daemon=True).start()
             checkpoints += 1
             time.sleep(rng.uniform(0, 0.05))
         server.kill()
@@ -144,7 +145,7 @@ def numbered(kills, seed, quiet=True, options=("--loops", "2")):
     server.restart()
     again = verify(server, publishers)
     server.__exit__(None, None, None)
-    print(f"{kills} kills ({checkpoints} near a checkpoint), {acked} messages acknowledged: "
+    print(f"{kills} kills ({checkpoints} near a checkpoint or sealing), {acked} messages acknowledged: "
           f"{lost} lost, {duplicates} duplicates, {wrong} with a wrong time")
     assert acked > 0 and (lost, duplicates, wrong) == (0, 0, 0) and again == (0, 0, 0), again
 

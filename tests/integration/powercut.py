@@ -137,7 +137,8 @@ class World:
         return True
 
     def checkpoint(self):
-        threading.Thread(target=lambda: self.server.run("admin", "checkpoint", check=False), daemon=True).start()
+        what = self.rng.choice(["checkpoint", "seal"])
+        threading.Thread(target=lambda: self.server.run("admin", what, check=False), daemon=True).start()
 
     def run_until_dead(self, seconds):
         """Let it work; the shim or the time ends it."""
@@ -226,9 +227,9 @@ def bulk_packet(rng):
     return b"cut/bulk", b"[" + b",".join(b"%.17f" % rng.random() for _ in range(200)) + b"]"
 
 
-def killed_then_cut(every=1, calls_max=400):
-    """Kill at the n-th call of a run that checkpoints, for n = 1, 2, 3 ... (each `every`-th), start again, checkpoint
-    again, write on, then cut the power. What the killed process had written but not synced must not count as stored."""
+def killed_then_cut(command, every=1, calls_max=400):
+    """Kill at the n-th call of a run that checkpoints or seals, for n = 1, 2, 3 ... (each `every`-th), start again, do
+    it again, write on, then cut the power. What the killed process had written but not synced must not count as stored."""
     n = died = 0
     lost = set()
     while died == n // every and n < calls_max:
@@ -238,14 +239,14 @@ def killed_then_cut(every=1, calls_max=400):
         publish_acked(world, b"before", [cut_packet(i) for i in range(50)] + [bulk_packet(world.rng) for _ in range(50)])
         world.server.kill()
         if world.start(n):
-            if world.server.run("admin", "checkpoint", check=False).returncode != 0:
+            if world.server.run("admin", command, check=False).returncode != 0:
                 world.server.process.wait(30)
             died += not world.server.alive()
             world.server.kill()
         else:
             died += 1
         world.start()
-        world.server.run("admin", "checkpoint")
+        world.server.run("admin", command)
         assert (world.data / "journal.mdb").stat().st_size < 100_000
         publish_acked(world, b"after", [cut_packet(i) for i in range(50, 60)])
         world.server.kill()
@@ -256,7 +257,7 @@ def killed_then_cut(every=1, calls_max=400):
             lost.add(n)
         world.server.kill()
         shutil.rmtree(world.work)
-    print(f"killed at {died} calls up to {n}, each time a checkpoint and a power cut later: lost at {sorted(lost)}")
+    print(f"killed at {died} calls up to {n}, each time a {command} and a power cut later: lost at {sorted(lost)}")
     assert died > 5 and not lost
 
 
@@ -266,4 +267,5 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     numbered(arguments.cuts, arguments.seed, quiet=False)
-    killed_then_cut()
+    killed_then_cut("checkpoint")
+    killed_then_cut("seal")

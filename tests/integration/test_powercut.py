@@ -15,5 +15,6 @@ def test_numbered_values_survive_power_cuts():
     powercut.numbered(cuts=CUTS, seed=1)
 
 
-def test_a_kill_in_a_checkpoint_and_a_cut_after_the_next_lose_nothing():
-    powercut.killed_then_cut(every=EVERY)
+@pytest.mark.parametrize("command", ["checkpoint", "seal"])
+def test_a_kill_inside_and_a_cut_after_the_next_lose_nothing(command):
+    powercut.killed_then_cut(command, every=EVERY)
