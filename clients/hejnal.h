@@ -36,7 +36,10 @@ extern "C" {
 enum {
     HEJNAL_COLUMNS_MAX = 64,      /* Columns of one batch section. */
     HEJNAL_TEXT_BYTES_MAX = 1024, /* Of a text that is a value. */
-    HEJNAL_AGGREGATES_MAX = 8,    /* Kinds of aggregates, and so columns of a block. */
+    HEJNAL_AGGREGATES_MAX = 12,   /* Kinds of aggregates, */
+    HEJNAL_PERCENTILES_MAX = 8,   /* percentiles of one query, */
+    HEJNAL_VALUES_MAX = 20,       /* and so columns of a block. */
+    HEJNAL_KEYS_MAX = 4,          /* Keys a query groups by. */
     HEJNAL_PORT = 4380            /* Where servers listen unless told otherwise. */
 };
 
@@ -159,26 +162,54 @@ enum hejnal_aggregate {
     HEJNAL_MAX = 1 << 4,
     HEJNAL_FIRST = 1 << 5,
     HEJNAL_LAST = 1 << 6,
-    HEJNAL_STDDEV = 1 << 7
+    HEJNAL_STDDEV = 1 << 7,
+    HEJNAL_TWA = 1 << 8,      /* Time-weighted mean. */
+    HEJNAL_INCREASE = 1 << 9, /* Of a counter, */
+    HEJNAL_RATE = 1 << 10,    /* and a second. */
+    HEJNAL_COVERAGE = 1 << 11 /* Share of the points expected, 0..1. */
+};
+
+/* How time is cut into buckets, and what becomes of empty ones. */
+enum hejnal_unit { HEJNAL_FIXED, HEJNAL_DAY, HEJNAL_WEEK, HEJNAL_MONTH, HEJNAL_YEAR };
+enum hejnal_fill { HEJNAL_FILL_NONE, HEJNAL_FILL_NULL, HEJNAL_FILL_PREVIOUS, HEJNAL_FILL_LINEAR };
+
+/* What series are gathered by: a tag, or (NULL) a level of their path, from 1, from its end -1. */
+struct hejnal_key {
+    const char *tag;
+    int level;
 };
 
 struct hejnal_query {
     const char *filter;     /* An MQTT topic filter, e.g. "krakow/air/+/pm25". */
     int64_t from_ns, to_ns; /* from <= t < to. */
-    int64_t bucket_ns;      /* 0: raw points. */
+    int64_t bucket_ns;      /* 0: raw points, or buckets of `unit`. */
     unsigned aggregates;    /* Of enum hejnal_aggregate; 0 for raw points. */
     uint64_t rows_max;      /* 0: all. */
+    /* All below may be 0 or NULL. docs/PROTOCOL.md says what each means. */
+    enum hejnal_unit unit;
+    unsigned unit_count;       /* So many units are a bucket; 0: 1. */
+    const char *time_zone;     /* Of units: "Europe/Warsaw"; NULL: UTC. */
+    const double *percentiles; /* 0..100; their columns stand behind those of `aggregates`. */
+    unsigned percentile_count;
+    enum hejnal_fill fill;
+    int64_t fill_max_ns; /* No gap longer than this is filled; 0: any. */
+    int64_t gap_max_ns;  /* Of TWA, INCREASE and RATE. */
+    const struct hejnal_key *keys;
+    unsigned key_count;
+    const char *where; /* A condition on tags: unit=="m" && district!="Old". */
 };
 
-/* Rows of one series. Borrowed until the next call on the answer. */
+/* Rows of one series or group, whose `path` is a name: "site=s12,$3=pm25". Borrowed until the next
+ * call on the answer. */
 struct hejnal_block {
     const char *path;
     size_t rows;
     const int64_t *times; /* Of points, ascending (not in a tail); or starts of buckets. */
-    unsigned columns;     /* 1 for raw points, else one for each aggregate, in order of the bits. */
-    const double
-        *column[HEJNAL_AGGREGATES_MAX]; /* `rows` values each; NaN where there is a text. */
+    unsigned columns;     /* 1 for raw points, else one for each aggregate, in order of the bits,
+                           * and then for each percentile. */
+    const double *column[HEJNAL_VALUES_MAX]; /* `rows` values each; NaN: a text, or none. */
     const char *const *text; /* Points: NULL, all are numbers; else `rows`, NULL for a number. */
+    const char *const *keys; /* Of a group: its value for each key asked for; else NULL. */
     uint64_t series, series_done; /* Queries: how many were selected, how many are done. */
     uint64_t dropped;             /* Tails: points left out before this, we read too slowly. */
 };
@@ -205,6 +236,9 @@ struct hejnal_last {
 };
 HEJNAL_API enum hejnal_result hejnal_last(struct hejnal *h, const char *filter,
                                           struct hejnal_answer **out);
+/* The same, of those series only whose newest point is before `before_ns`: that fell silent. */
+HEJNAL_API enum hejnal_result hejnal_silent(struct hejnal *h, const char *filter, int64_t before_ns,
+                                            struct hejnal_answer **out);
 HEJNAL_API enum hejnal_result hejnal_next_last(struct hejnal_answer *a, struct hejnal_last *out);
 
 /* The paths of all series selected, in order. Each is borrowed until the next call. */

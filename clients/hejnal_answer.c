@@ -275,6 +275,7 @@ void hejnal_answer_close(struct hejnal_answer *a)
     }
     free_frame(a->current);
     free(a->path.at);
+    free(a->key_text.at);
     hejnal_words_forget(&a->unpacked);
     free(a);
 }

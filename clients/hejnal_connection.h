@@ -59,8 +59,11 @@ struct hejnal_answer {
     unsigned credit;              /* Frames read out, not told yet. */
     uint64_t frames, checksum, rows;
     uint64_t series, dropped;
-    unsigned columns;                /* Of each block, as was asked. */
-    struct writer path;              /* Of the series at hand, with its 0. */
+    unsigned columns;       /* Of each block, as was asked. */
+    struct writer path;     /* Of the series at hand, with its 0. */
+    unsigned key_count;     /* Of each group, as was asked. */
+    struct writer key_text; /* Of the group at hand, each with its 0, */
+    const char *keys[HEJNAL_KEYS_MAX];
     struct hejnal_unpacked unpacked; /* The column at hand, where it has texts. */
     bool is_ended;
     struct hejnal_fault end; /* result HEJNAL_END: complete. */

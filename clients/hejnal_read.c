@@ -29,39 +29,6 @@ static enum hejnal_result wrong_kind(struct hejnal_answer *a)
 
 /* -- Blocks ----------------------------------------------------------------------------------- */
 
-enum hejnal_result hejnal_query(struct hejnal *h, const struct hejnal_query *query,
-                                struct hejnal_answer **out)
-{
-    Hejnal__V1__Aggregate aggregates[HEJNAL_AGGREGATES_MAX];
-    Hejnal__V1__Query q = HEJNAL__V1__QUERY__INIT;
-    frame_request r = HEJNAL__V1__REQUEST__INIT;
-
-    if (query->filter == NULL) {
-        return no_filter(h);
-    }
-    if (query->aggregates >> HEJNAL_AGGREGATES_MAX != 0) {
-        return hejnal_connection_fail(h, HEJNAL_MISUSE, "an unknown aggregate");
-    }
-    for (unsigned i = 0; i < HEJNAL_AGGREGATES_MAX; i++) {
-        if ((query->aggregates >> i & 1) != 0) {
-            aggregates[q.n_aggregates++] = (Hejnal__V1__Aggregate)i;
-        }
-    }
-    q.aggregates = aggregates;
-    q.filter = lend(query->filter);
-    q.from_ns = query->from_ns;
-    q.to_ns = query->to_ns;
-    q.bucket_ns = query->bucket_ns;
-    q.rows_max = query->rows_max;
-    r.body_case = HEJNAL__V1__REQUEST__BODY_QUERY;
-    r.query = &q;
-    enum hejnal_result result = hejnal_answer_open(h, HEJNAL_KIND_QUERY, &r, out);
-    if (result == HEJNAL_OK) {
-        (*out)->columns = q.n_aggregates > 0 ? (unsigned)q.n_aggregates : 1;
-    }
-    return result;
-}
-
 /* What a frame says of its answer as a whole. */
 static void take_estimate(struct hejnal_answer *a)
 {
@@ -112,7 +79,8 @@ static struct hejnal_packed packed_of(const struct hejnal_answer *a,
 
 static bool is_sound(const struct hejnal_answer *a, const Hejnal__V1__SeriesBlock *block)
 {
-    if (block->n_columns != a->columns) {
+    const size_t keys = block->path[0] != 0 ? a->key_count : 0; /* Told with the path. */
+    if (block->n_columns != a->columns || block->n_keys != keys) {
         return false;
     }
     for (size_t i = 0; i < block->n_columns; i++) {
@@ -154,11 +122,33 @@ static bool keep_path(struct hejnal_answer *a, const char *path)
     return hejnal_connection_reserve(&a->path, size) && writer_put(&a->path, path, size) == OK;
 }
 
+/* And so are a group's keys. Offsets first: the buffer may move. */
+static bool keep_keys(struct hejnal_answer *a, const Hejnal__V1__SeriesBlock *block)
+{
+    size_t at[HEJNAL_KEYS_MAX];
+    if (block->n_keys == 0) {
+        return true;
+    }
+    a->key_text.size = 0;
+    for (size_t i = 0; i < block->n_keys; i++) {
+        const size_t size = strlen(block->keys[i]) + 1;
+        at[i] = a->key_text.size;
+        if (!hejnal_connection_reserve(&a->key_text, size) ||
+            writer_put(&a->key_text, block->keys[i], size) != OK) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < block->n_keys; i++) {
+        a->keys[i] = (const char *)a->key_text.at + at[i];
+    }
+    return true;
+}
+
 static enum hejnal_result give_block(struct hejnal_answer *a, Hejnal__V1__SeriesBlock *block,
                                      struct hejnal_block *out)
 {
     int64_t time_ns = 0;
-    if (!is_sound(a, block) || !keep_path(a, block->path)) {
+    if (!is_sound(a, block) || !keep_path(a, block->path) || !keep_keys(a, block)) {
         return broken(a);
     }
     for (size_t i = 0; i < block->n_time_delta; i++) { /* In place: the frame is ours. */
@@ -170,6 +160,7 @@ static enum hejnal_result give_block(struct hejnal_answer *a, Hejnal__V1__Series
         .rows = block->n_time_delta,
         .times = block->time_delta,
         .columns = (unsigned)block->n_columns,
+        .keys = a->key_count > 0 ? a->keys : NULL,
         .series = a->series,
         .series_done = block->series_done,
         .dropped = block->dropped + a->dropped,
@@ -200,7 +191,8 @@ enum hejnal_result hejnal_next_block(struct hejnal_answer *a, struct hejnal_bloc
 
 /* -- Last values and series ------------------------------------------------------------------- */
 
-enum hejnal_result hejnal_last(struct hejnal *h, const char *filter, struct hejnal_answer **out)
+enum hejnal_result hejnal_silent(struct hejnal *h, const char *filter, int64_t before_ns,
+                                 struct hejnal_answer **out)
 {
     Hejnal__V1__LastRequest last = HEJNAL__V1__LAST_REQUEST__INIT;
     frame_request r = HEJNAL__V1__REQUEST__INIT;
@@ -208,9 +200,15 @@ enum hejnal_result hejnal_last(struct hejnal *h, const char *filter, struct hejn
         return no_filter(h);
     }
     last.filter = lend(filter);
+    last.before_ns = before_ns;
     r.body_case = HEJNAL__V1__REQUEST__BODY_LAST;
     r.last = &last;
     return hejnal_answer_open(h, HEJNAL_KIND_LAST, &r, out);
+}
+
+enum hejnal_result hejnal_last(struct hejnal *h, const char *filter, struct hejnal_answer **out)
+{
+    return hejnal_silent(h, filter, 0, out);
 }
 
 enum hejnal_result hejnal_series(struct hejnal *h, const char *filter, struct hejnal_answer **out)

@@ -1,38 +1,17 @@
 #include "broker/query/query_check.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 
 #include "base/text.h"
 #include "base/timestamp.h"
 #include "base/topic.h"
+#include "broker/query/query_ask.h"
 #include "storage/catalogue/catalogue.h"
 #include "storage/catalogue/texts.h"
 #include "storage/journal/batch.h"
-#include "storage/read/query.h"
 
 #define INVALID HEJNAL__V1__ERROR__CODE__INVALID
-
-void query_fault_set(struct query_fault *f, Hejnal__V1__Error__Code code, const char *field,
-                     const char *format, ...)
-{
-    va_list arguments;
-    *f = (struct query_fault){.code = code};
-    (void)snprintf(f->field, sizeof f->field, "%s", field);
-    va_start(arguments, format);
-    // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): started in the line above
-    (void)vsnprintf(f->text, sizeof f->text, format, arguments);
-    va_end(arguments);
-}
-
-static enum err refuse_at(struct query_fault *f, const char *field, size_t position,
-                          const char *text)
-{
-    query_fault_set(f, INVALID, field, "%s", text);
-    f->position = (uint32_t)position;
-    return E_MALFORMED;
-}
 
 /* Position (from 1) of the first byte that is no UTF-8 character MQTT allows; 0: none. */
 static size_t find_bad_character(struct bytes text)
@@ -55,15 +34,15 @@ static enum err check_text(struct bytes text, const char *field, struct query_fa
     size_t bad = topic_is_utf8(text) ? 0 : find_bad_character(text);
 
     if (bad > 0) {
-        return refuse_at(fault, field, bad, "not UTF-8 here");
+        return query_fault_at(fault, field, bad, "not UTF-8 here");
     }
     if (text.size > SERIES_PATH_BYTES_MAX) {
-        return refuse_at(fault, field, SERIES_PATH_BYTES_MAX + 1, "longer than 1024 bytes");
+        return query_fault_at(fault, field, SERIES_PATH_BYTES_MAX + 1, "longer than 1024 bytes");
     }
     for (size_t i = 0; i < text.size; i++) {
         levels += text.at[i] == '/';
         if (levels > TOPIC_LEVELS_MAX) {
-            return refuse_at(fault, field, i + 1, "more than 128 levels");
+            return query_fault_at(fault, field, i + 1, "more than 128 levels");
         }
     }
     return OK;
@@ -75,16 +54,16 @@ enum err query_check_filter(const char *filter, struct query_fault *fault)
     struct bytes text = bytes_of(filter);
 
     if (text.size == 0) {
-        return refuse_at(fault, field, 0, "the filter is empty; `#` selects every series");
+        return query_fault_at(fault, field, 0, "the filter is empty; `#` selects every series");
     }
     for (size_t i = 0; i < text.size; i++) {
         bool starts = i == 0 || text.at[i - 1] == '/';
         bool ends = i + 1 == text.size || text.at[i + 1] == '/';
         if (text.at[i] == '+' && !(starts && ends)) {
-            return refuse_at(fault, field, i + 1, "`+` must fill a whole level, as in a/+/b");
+            return query_fault_at(fault, field, i + 1, "`+` must fill a whole level, as in a/+/b");
         }
         if (text.at[i] == '#' && !(starts && i + 1 == text.size)) {
-            return refuse_at(fault, field, i + 1, "`#` must be the last level, as in a/b/#");
+            return query_fault_at(fault, field, i + 1, "`#` must be the last level, as in a/b/#");
         }
     }
     return check_text(text, field, fault);
@@ -96,55 +75,23 @@ static enum err check_name(const char *name, const char *field, struct query_fau
     struct bytes text = bytes_of(name);
 
     if (text.size == 0) {
-        return refuse_at(fault, field, 0, "empty");
+        return query_fault_at(fault, field, 0, "empty");
     }
     if (text.at[0] == '$') {
-        return refuse_at(fault, field, 1, "names that start with `$` are the server's own");
+        return query_fault_at(fault, field, 1, "names that start with `$` are the server's own");
     }
     for (size_t i = 0; i < text.size; i++) {
         if (text.at[i] == '+' || text.at[i] == '#') {
-            return refuse_at(fault, field, i + 1, "a path has no wildcards");
+            return query_fault_at(fault, field, i + 1, "a path has no wildcards");
         }
     }
     return check_text(text, field, fault);
 }
 
-uint32_t query_check_aggregates(const Hejnal__V1__Query *q)
-{
-    uint32_t bits = 0;
-    for (size_t i = 0; i < q->n_aggregates; i++) {
-        bits |= UINT32_C(1) << (unsigned)q->aggregates[i];
-    }
-    return bits;
-}
-
-_Static_assert((int)HEJNAL__V1__AGGREGATE__STDDEV == (int)QUERY_STDDEV &&
-                   (int)HEJNAL__V1__AGGREGATE__COUNT == (int)QUERY_COUNT,
-               "the protocol numbers aggregates as the store does");
-
 enum err query_check_query(const Hejnal__V1__Query *q, struct query_fault *fault)
 {
     TRY(query_check_filter(q->filter, fault));
-    if (q->from_ns >= q->to_ns) {
-        return refuse_at(fault, "from_ns", 0, "the window is empty: from must be before to");
-    }
-    if (q->bucket_ns < 0) {
-        return refuse_at(fault, "bucket_ns", 0, "a bucket must be longer than nothing");
-    }
-    for (size_t i = 0; i < q->n_aggregates; i++) {
-        if ((int)q->aggregates[i] < 0 || (int)q->aggregates[i] >= QUERY_AGGREGATES) {
-            query_fault_set(fault, INVALID, "aggregates", "no aggregate has the number %d",
-                            (int)q->aggregates[i]);
-            return E_MALFORMED;
-        }
-    }
-    if (q->bucket_ns > 0 && q->n_aggregates == 0) {
-        return refuse_at(fault, "aggregates", 0, "buckets need an aggregate, such as mean");
-    }
-    if (q->bucket_ns == 0 && q->n_aggregates > 0) {
-        return refuse_at(fault, "bucket_ns", 0, "aggregates need buckets, such as 5 minutes");
-    }
-    return OK;
+    return query_ask_check(q, fault);
 }
 
 static enum err check_times(const Hejnal__V1__WriteRows *rows, struct query_fault *fault)
@@ -190,7 +137,7 @@ static enum err check_word_runs(const Hejnal__V1__WriteColumn *column, size_t wo
 {
     *texts = 0;
     if (column->n_word_runs % 2 != 0) {
-        return refuse_at(fault, "values", 0, "word_runs are pairs: a word and how many rows");
+        return query_fault_at(fault, "values", 0, "word_runs are pairs: a word and how many rows");
     }
     for (size_t i = 0; i < column->n_word_runs; i += 2) {
         const uint32_t word = column->word_runs[i];
@@ -236,7 +183,7 @@ static enum err check_column(const Hejnal__V1__WriteColumn *column, size_t rows,
         return E_MALFORMED;
     }
     if (count_numbers(column) != column->n_value) {
-        return refuse_at(fault, "values", 0, "word_runs tell of another number of numbers");
+        return query_fault_at(fault, "values", 0, "word_runs tell of another number of numbers");
     }
     return check_numbers(column, fault);
 }
@@ -265,9 +212,9 @@ static enum err check_rows(const Hejnal__V1__WriteRows *rows, size_t index, size
     enum err e = check_name(rows->path, "path", fault);
 
     if (e == OK && columns > BATCH_COLUMNS_MAX) {
-        e = refuse_at(fault, "columns", 0, "more than 64 columns");
+        e = query_fault_at(fault, "columns", 0, "more than 64 columns");
     } else if (e == OK && rows->n_values != columns) {
-        e = refuse_at(fault, "values", 0, "needs one entry for each column");
+        e = query_fault_at(fault, "values", 0, "needs one entry for each column");
     }
     TRY(place(e, fault, index, SIZE_MAX));
     for (size_t i = 0; i < rows->n_columns; i++) {
@@ -288,8 +235,9 @@ static enum err check_word(struct bytes word, size_t index, struct query_fault *
     }
     (void)snprintf(field, sizeof field, "words[%zu]", index);
     return word.size > TEXT_BYTES_MAX
-               ? refuse_at(fault, field, TEXT_BYTES_MAX + 1, "longer than 1024 bytes")
-               : refuse_at(fault, field, find_bad_character(word), "not UTF-8 here, or U+0000");
+               ? query_fault_at(fault, field, TEXT_BYTES_MAX + 1, "longer than 1024 bytes")
+               : query_fault_at(fault, field, find_bad_character(word),
+                                "not UTF-8 here, or U+0000");
 }
 
 static enum err check_words(const Hejnal__V1__Write *w, struct query_fault *fault)
@@ -318,7 +266,7 @@ static enum err check_admin(const Hejnal__V1__Admin *admin, struct query_fault *
 {
     if (admin->command != HEJNAL__V1__ADMIN__COMMAND__CHECKPOINT &&
         admin->command != HEJNAL__V1__ADMIN__COMMAND__SEAL) {
-        return refuse_at(fault, "command", 0, "an unknown command");
+        return query_fault_at(fault, "command", 0, "an unknown command");
     }
     return OK;
 }
@@ -347,6 +295,6 @@ enum err query_check_request(const frame_request *r, struct query_fault *fault)
     case HEJNAL__V1__REQUEST__BODY__NOT_SET:
     case _HEJNAL__V1__REQUEST__BODY__CASE_IS_INT_SIZE:
     default:
-        return refuse_at(fault, "", 0, "a request of a kind this server does not know");
+        return query_fault_at(fault, "", 0, "a request of a kind this server does not know");
     }
 }

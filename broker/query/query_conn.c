@@ -330,10 +330,12 @@ static void reap_tasks(struct query_conn *c)
     }
 }
 
-/* Go on with what waited for room in `out`, as long as there is some. */
+/* Go on with what waited for room in `out`, as long as there is some: what answers send may fill
+ * it, and flushing make room again. */
 static void go_on(struct query_conn *c)
 {
     size_t before;
+    bool was_full;
     do {
         before = c->in.size;
         flush(c);
@@ -341,11 +343,12 @@ static void go_on(struct query_conn *c)
             return;
         }
         query_task_go_all(c);
+        was_full = query_conn_is_full(c);
         if (c->in.size > 0 && !c->is_feeding) {
             handle_kept(c);
         }
-    } while (c->in.size > 0 && c->in.size < before);
-    flush(c);
+        flush(c);
+    } while ((was_full && !query_conn_is_full(c)) || (c->in.size > 0 && c->in.size < before));
 }
 
 /* The last words are with the kernel: close our side, and read until the peer closes its own, or

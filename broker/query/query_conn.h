@@ -17,7 +17,12 @@
 #include "broker/threads/loop.h"
 #include "proto/frame.h"
 
-enum { QUERY_READ_BYTES = 256 << 10, QUERY_TASKS_MAX = 64, QUERY_JOBS_MAX = 4 };
+enum {
+    QUERY_READ_BYTES = 256 << 10,
+    QUERY_TASKS_MAX = 64,
+    QUERY_JOBS_MAX = 4,  /* Of a connection on workers at once. */
+    QUERY_LANES_MAX = 16 /* More than one lane is for few queries of a loop at a time. */
+};
 
 struct query_task;
 struct query_tail;
@@ -29,6 +34,7 @@ struct query_server {
     int64_t started_ms;
     bool is_stopped;
     uint32_t conn_count, tail_count, answer_count;
+    uint32_t lane_count;        /* Of all queries, beyond the first of each. */
     size_t in_bytes;            /* Kept by all connections; see query_pressure.h. */
     struct query_conn *conns;   /* All that are not freed. */
     struct query_conn *dirty;   /* To be settled at the end of the turn. */

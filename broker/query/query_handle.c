@@ -87,7 +87,7 @@ static void start(struct query_conn *c, frame_request *r)
         query_run_start(c, r->id, r->query);
         break;
     case HEJNAL__V1__REQUEST__BODY_LAST:
-        query_list_last(c, r->id, r->last->filter);
+        query_list_last(c, r->id, r->last);
         break;
     case HEJNAL__V1__REQUEST__BODY_SERIES:
         query_list_series(c, r->id, r->series->filter);

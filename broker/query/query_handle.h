@@ -10,7 +10,7 @@ void query_handle(struct query_conn *c, frame_request *r);
 
 /* The kinds that have a file of their own; the request was checked. They copy what they keep. */
 void query_run_start(struct query_conn *c, uint32_t id, const Hejnal__V1__Query *q);
-void query_list_last(struct query_conn *c, uint32_t id, const char *filter);
+void query_list_last(struct query_conn *c, uint32_t id, const Hejnal__V1__LastRequest *last);
 void query_list_series(struct query_conn *c, uint32_t id, const char *filter);
 void query_tail_start(struct query_conn *c, uint32_t id, const char *filter);
 void query_report_stats(struct query_conn *c, uint32_t id);

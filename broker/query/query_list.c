@@ -19,6 +19,7 @@ struct query_list {
     size_t count;        /* Of the arrays below. */
     int64_t times[LIST_SERIES];
     double values[LIST_SERIES];
+    int64_t before_ns; /* Last: newer ones are left out; 0: none. */
     size_t filter_bytes;
     uint8_t filter[SERIES_PATH_BYTES_MAX];
 };
@@ -61,7 +62,7 @@ static enum err add_last(struct query_list *l, struct series_ref ref)
     int64_t time_ns;
     double value;
     enum err e = engine_last(engine_of(l), ref, &time_ns, &value);
-    if (e == E_NOT_FOUND) {
+    if (e == E_NOT_FOUND || (e == OK && l->before_ns != 0 && time_ns >= l->before_ns)) {
         return OK;
     }
     TRY(e);
@@ -83,15 +84,15 @@ static enum err step_last(struct query_task *t)
     if ((e != OK && e != E_END) || l->count == 0) {
         return e;
     }
-    TRY(query_words_pack(t, l->values, l->count, &packed));
-    query_words_tell(t, &part);
+    TRY(query_words_pack(&t->frame, l->values, l->count, &packed));
+    query_words_tell(&t->frame, &part);
     block.paths = (ProtobufCBinaryData){l->paths.size, l->paths.at};
     block.n_time_ns = l->count;
     block.time_ns = l->times;
     block.n_value = packed.numbers;
-    block.value = query_task_lend(packed.number);
+    block.value = query_frame_lend(packed.number);
     block.n_word_runs = packed.runs;
-    block.word_runs = query_task_lend(packed.run);
+    block.word_runs = query_frame_lend(packed.run);
     part.body_case = HEJNAL__V1__RESPONSE__BODY_LAST;
     part.last = &block;
     TRY(query_task_put(t, &part));
@@ -136,24 +137,25 @@ static const struct query_task_kind last_kind = {
 static const struct query_task_kind series_kind = {
     .bytes = sizeof(struct query_list), .step = step_series, .fini = fini};
 
-static void start(struct query_conn *c, uint32_t id, const char *filter,
+static void start(struct query_conn *c, uint32_t id, const char *filter, int64_t before_ns,
                   const struct query_task_kind *kind)
 {
     struct query_task *t = query_task_create(c, id, kind);
     if (t != NULL) {
         struct query_list *l = (struct query_list *)(void *)t;
+        l->before_ns = before_ns;
         l->filter_bytes = strlen(filter);
         memcpy(l->filter, filter, l->filter_bytes); /* Its length was checked. */
         query_task_go(t);
     }
 }
 
-void query_list_last(struct query_conn *c, uint32_t id, const char *filter)
+void query_list_last(struct query_conn *c, uint32_t id, const Hejnal__V1__LastRequest *last)
 {
-    start(c, id, filter, &last_kind);
+    start(c, id, last->filter, last->before_ns, &last_kind);
 }
 
 void query_list_series(struct query_conn *c, uint32_t id, const char *filter)
 {
-    start(c, id, filter, &series_kind);
+    start(c, id, filter, 0, &series_kind);
 }

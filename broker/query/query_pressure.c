@@ -33,7 +33,7 @@ void query_pressure_input(struct query_conn *c)
 
 static bool is_starved(const struct query_task *t, int64_t now_ms)
 {
-    return t->kind->step != NULL && !t->is_held && !t->is_ended && t->credit == 0 &&
+    return query_task_is_paced(t) && !t->is_held && !t->is_ended && t->credit == 0 &&
            now_ms - t->starved_ms > t->conn->server->options.write_timeout_ms;
 }
 

@@ -53,9 +53,9 @@ static void add_stat(struct stats *s, const char *name, double value, const char
     Hejnal__V1__Stat *stat = &s->stat[s->count];
     CHECK(s->count < STATS_MAX);
     hejnal__v1__stat__init(stat);
-    stat->name = query_task_lend(name);
+    stat->name = query_frame_lend(name);
     stat->value = value;
-    stat->unit = query_task_lend(unit);
+    stat->unit = query_frame_lend(unit);
     s->list[s->count++] = stat;
 }
 
@@ -134,7 +134,7 @@ static void fill_reject(struct rejects *r, unsigned i)
     copy_topic(from, r->topic[i]);
     to->time_ns = from->time_ns;
     to->topic = r->topic[i];
-    to->reason = query_task_lend(from->reason);
+    to->reason = query_frame_lend(from->reason);
     to->payload = (ProtobufCBinaryData){from->payload_bytes, from->payload};
     to->payload_bytes = from->payload_full_bytes;
     r->list[i] = to;

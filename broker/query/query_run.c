@@ -1,175 +1,359 @@
-/* Queries: storage's cursor, stepped on a worker, its blocks packed into frames. */
+/* Queries: lanes that work on their units side by side, and their frames sent in order.
+ *
+ * The first lane opens the plan and answers its first unit in the same step, so that a small query
+ * is one visit to a worker. Then each lane takes the next run of units, so long that it fills about
+ * a frame. Small frames are joined: a message is its parts one behind the other. */
 
-#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
-#include "base/timestamp.h"
+#include "base/zone.h"
+#include "broker/query/query_ask.h"
 #include "broker/query/query_handle.h"
+#include "broker/query/query_lane.h"
 #include "broker/query/query_task.h"
-#include "broker/query/query_words.h"
-#include "storage/read/query.h"
+#include "broker/threads/metrics.h"
 
-/* Steps of storage that gave no block, before the worker looks at other work. */
-enum { STEPS_EMPTY_MAX = 16 };
+enum {
+    LANES_MAX = QUERY_JOBS_MAX,
+    UNITS_MAX = 512, /* Of a run. */
+    JOIN_MS = 20     /* A small frame waits so long for more at most. */
+};
 
 struct query_run {
     struct query_task task;
-    struct query_request request; /* Its filter is `filter`. */
-    struct query *query;          /* NULL: not open yet. */
-    struct series_ref at;         /* Series of the block before. */
-    uint32_t number;              /* Its number, from 1; 0: none yet. */
-    int64_t deltas[QUERY_BLOCK_ROWS_MAX];
-    uint8_t path[SERIES_PATH_BYTES_MAX + 1];
-    uint8_t filter[SERIES_PATH_BYTES_MAX + 1];
+    struct query_plan plan;
+    struct query_lane *lanes[LANES_MAX];
+    unsigned lane_count, held;
+    size_t next_unit;
+    uint64_t turns, sending;         /* Runs given to lanes; the one whose frames are sent. */
+    uint64_t units_sent, bytes_sent; /* For how long runs had better be. */
+    struct query_frame joined;       /* Small frames. */
+    int64_t joined_ms;               /* Since when it waits. */
 };
 
-static enum err tell_limit(struct query_run *run)
+static struct query_run *run_of(struct query_task *t)
 {
-    struct series_list all;
-    const struct query_server *s = run->task.conn->server;
-    TRY(catalogue_select(engine_catalogue(s->options.engine), run->request.filter, SIZE_MAX, &all));
-    query_fault_set(&run->task.fault, HEJNAL__V1__ERROR__CODE__LIMIT, "filter",
-                    "the filter selects %zu series, a query may select %" PRIu32, all.count,
-                    s->options.series_max);
-    series_list_fini(&all);
-    return E_MALFORMED;
+    return (struct query_run *)(void *)t;
 }
 
-static enum err open_query(struct query_run *run)
-{
-    Hejnal__V1__Estimate estimate = HEJNAL__V1__ESTIMATE__INIT;
-    frame_response part = HEJNAL__V1__RESPONSE__INIT;
+/* -- Lanes ------------------------------------------------------------------------------------ */
 
-    enum err e = query_open(run->task.conn->server->options.engine, &run->request, &run->query);
-    if (e == E_LIMIT) {
-        return tell_limit(run);
-    }
-    TRY(e);
-    estimate.series = query_units(run->query);
-    part.body_case = HEJNAL__V1__RESPONSE__BODY_ESTIMATE;
-    part.estimate = &estimate;
-    return query_task_put(&run->task, &part);
+static void on_lane(struct job *job);
+
+static void run_lane(struct job *job)
+{
+    query_lane_step((struct query_lane *)(void *)job);
 }
 
-/* The path where the series is a new one, else "". */
-static char *name_series(struct query_run *run, struct series_ref ref)
+_Static_assert(offsetof(struct query_lane, job) == 0, "a lane is its job");
+
+static void post(struct query_run *run, struct query_lane *l)
 {
-    static char none[] = "";
-    if (run->number > 0 && ref.group == run->at.group && ref.column == run->at.column) {
-        return none;
-    }
-    struct catalogue *catalogue = engine_catalogue(run->task.conn->server->options.engine);
-    size_t size = catalogue_path(catalogue, ref, run->path);
-    run->path[size] = 0;
-    run->at = ref;
-    run->number++;
-    return (char *)run->path;
+    struct query_conn *c = run->task.conn;
+    l->is_held = true;
+    run->held++;
+    run->task.is_held = true;
+    c->jobs++;
+    l->job = (struct job){.letter = {LETTER_JOB},
+                          .run = run_lane,
+                          .done = on_lane,
+                          .reply = loop_mailbox(c->server->loop),
+                          .context = run};
+    workers_post(c->server->options.workers, &l->job);
 }
 
-_Static_assert((int)QUERY_BLOCK_ROWS_MAX <= (int)QUERY_WORDS_ROWS_MAX, "a block is packed at once");
-
-/* Only points may be texts: no aggregate is one. */
-static enum err fill_columns(struct query_run *run, const struct query_block *block,
-                             Hejnal__V1__Column *columns, frame_response *part)
+static void on_lane(struct job *job)
 {
-    struct query_packed packed;
-    for (unsigned i = 0; i < block->columns; i++) {
-        hejnal__v1__column__init(&columns[i]);
-        columns[i].n_value = block->rows;
-        columns[i].value = query_task_lend(block->column[i]);
-    }
-    if (run->request.aggregates != 0) {
-        return OK;
-    }
-    TRY(query_words_pack(&run->task, block->column[0], block->rows, &packed));
-    query_words_tell(&run->task, part);
-    columns[0].n_value = packed.numbers;
-    columns[0].value = query_task_lend(packed.number);
-    columns[0].n_word_runs = packed.runs;
-    columns[0].word_runs = query_task_lend(packed.run);
-    return OK;
-}
-
-static enum err put_block(struct query_run *run, const struct query_block *block)
-{
-    Hejnal__V1__Column columns[QUERY_COLUMNS_MAX], *column[QUERY_COLUMNS_MAX];
-    Hejnal__V1__SeriesBlock out = HEJNAL__V1__SERIES_BLOCK__INIT, *list = &out;
-    frame_response part = HEJNAL__V1__RESPONSE__INIT;
-
-    TRY(fill_columns(run, block, columns, &part));
-    for (unsigned i = 0; i < block->columns; i++) {
-        column[i] = &columns[i];
-    }
-    for (size_t i = 0; i < block->rows; i++) {
-        run->deltas[i] = block->times[i] - (i == 0 ? 0 : block->times[i - 1]);
-    }
-    out.path = name_series(run, block->series);
-    out.series = run->number;
-    out.n_time_delta = block->rows;
-    out.time_delta = run->deltas;
-    out.n_columns = block->columns;
-    out.columns = column;
-    out.series_done = block->unit;
-    part.n_block = 1;
-    part.block = &list;
-    TRY(query_task_put(&run->task, &part));
-    run->task.rows += block->rows;
-    return OK;
-}
-
-static enum err step(struct query_task *t)
-{
-    struct query_run *run = (struct query_run *)(void *)t;
-    struct query_block block;
-    unsigned empty = 0;
-
-    if (run->query == NULL) {
-        TRY(open_query(run));
-    }
-    while (t->frame.size < QUERY_FRAME_BYTES) {
-        enum err e = query_step(run->query, &block);
-        if (e == E_MORE) {
-            if (++empty >= STEPS_EMPTY_MAX) {
-                return OK; /* So that a cancel is heard. */
-            }
-            continue;
+    struct query_lane *l = (struct query_lane *)(void *)job;
+    struct query_run *run = job->context;
+    l->is_held = false;
+    run->held--;
+    run->task.is_held = run->held > 0;
+    run->task.conn->jobs--;
+    query_conn_mark(run->task.conn); /* Settling goes on. */
+    if (run->task.is_ended || l->result == OK) {
+        if (run->turns == 0) { /* The plan is open. */
+            run->turns = 1;
+            run->next_unit = l->end;
         }
-        TRY(e);
-        TRY(put_block(run, &block));
+        return;
     }
-    return OK;
+    if (l->result == E_MALFORMED) {
+        query_task_fail(&run->task, &l->fault);
+    } else {
+        query_task_fail_with(&run->task, l->result);
+    }
+}
+
+static struct query_lane *add_lane(struct query_run *run)
+{
+    struct query_lane *l = malloc(sizeof *l);
+    if (l != NULL) {
+        query_lane_init(l, &run->plan, run->task.conn, run->task.id);
+        run->lanes[run->lane_count++] = l;
+    }
+    return l;
+}
+
+/* So many units that their frame is about full, and that lanes end together. */
+static size_t units_of_run(const struct query_run *run, size_t left)
+{
+    size_t units = 1, share = left / ((size_t)2 * LANES_MAX);
+    if (run->units_sent > 0) {
+        units = (size_t)(QUERY_FRAME_BYTES / (run->bytes_sent / run->units_sent + 1));
+    }
+    units = units < share ? units : share;
+    units = units < UNITS_MAX ? units : UNITS_MAX;
+    return units > 1 ? units : 1;
+}
+
+/* A lane without work, a new one if there may be one more; NULL: none. */
+static struct query_lane *find_idle(struct query_run *run)
+{
+    struct query_server *s = run->task.conn->server;
+    for (unsigned i = 0; i < run->lane_count; i++) {
+        if (!run->lanes[i]->has_run) {
+            return run->lanes[i];
+        }
+    }
+    if (run->lane_count == LANES_MAX || s->lane_count >= QUERY_LANES_MAX) {
+        return NULL;
+    }
+    struct query_lane *l = add_lane(run);
+    s->lane_count += l != NULL;
+    return l;
+}
+
+/* Give lanes units as long as there are both. */
+static void give_units(struct query_run *run)
+{
+    const size_t units = query_units(run->plan.query);
+    struct query_lane *l;
+    while (run->next_unit < units && (l = find_idle(run)) != NULL) {
+        const size_t count = units_of_run(run, units - run->next_unit);
+        query_lane_start(l, run->turns++, run->next_unit, run->next_unit + count);
+        run->next_unit += count;
+    }
+}
+
+static struct query_lane *find_turn(struct query_run *run, uint64_t turn)
+{
+    for (unsigned i = 0; i < run->lane_count; i++) {
+        struct query_lane *l = run->lanes[i];
+        if (l->has_run && l->turn == turn && !l->is_held) {
+            return l;
+        }
+    }
+    return NULL;
+}
+
+/* Post the lanes that can go on, those first whose frames are wanted first. */
+static void post_lanes(struct query_run *run)
+{
+    for (uint64_t turn = run->sending; turn < run->turns; turn++) {
+        struct query_lane *l = find_turn(run, turn);
+        if (l != NULL && !l->has_frame && !l->is_done && run->task.conn->jobs < QUERY_JOBS_MAX) {
+            post(run, l);
+        }
+    }
+}
+
+/* -- Sending ---------------------------------------------------------------------------------- */
+
+static bool may_send(const struct query_run *run)
+{
+    return run->task.credit > 0 && !query_conn_is_full(run->task.conn);
+}
+
+/* Send what `f` holds, a whole body. */
+static void send_frame(struct query_run *run, struct query_frame *f)
+{
+    struct query_task *t = &run->task;
+    const size_t head = f->start + FRAME_LENGTH_BYTES;
+    t->checksum =
+        frame_checksum(t->checksum, (struct bytes){f->bytes.at + head, f->bytes.size - head});
+    t->frames++;
+    t->credit--;
+    t->starved_ms = loop_now_ms(t->conn->server->loop);
+    query_conn_send_bytes(t->conn, (struct bytes){f->bytes.at, f->bytes.size});
+    f->bytes.size = 0;
+}
+
+static void send_joined(struct query_run *run)
+{
+    if (run->joined.bytes.size > 0) {
+        (void)query_frame_end(&run->joined);
+        send_frame(run, &run->joined);
+    }
+}
+
+/* Put a small frame behind others; false: it cannot be. Places of words are those of one frame. */
+static bool join(struct query_run *run, const struct query_frame *f)
+{
+    struct query_frame *to = &run->joined;
+    const struct bytes parts = {f->bytes.at + f->empty, f->bytes.size - f->empty};
+    if (parts.size > QUERY_FRAME_BYTES / 2 || f->words != NULL) {
+        return false;
+    }
+    if (to->bytes.size == 0) {
+        run->joined_ms = loop_now_ms(run->task.conn->server->loop);
+        if (query_frame_begin(to) != OK) {
+            to->bytes.size = 0;
+            return false;
+        }
+    }
+    if (query_conn_reserve(&to->bytes, parts.size) != OK) {
+        return false;
+    }
+    return writer_put(&to->bytes, parts.at, parts.size) == OK;
+}
+
+/* Send the lane's frame, or join it to others. */
+static void take_frame(struct query_run *run, struct query_lane *l)
+{
+    struct query_frame *f = &l->frames[l->at];
+    const int64_t now_ms = loop_now_ms(run->task.conn->server->loop);
+    l->has_frame = false;
+    l->at ^= 1;
+    run->task.rows += l->rows;
+    run->bytes_sent += f->bytes.size;
+    if (!l->is_done && run->task.conn->jobs < QUERY_JOBS_MAX) {
+        post(run, l); /* It makes the next while this one is sent. */
+    }
+    const bool joined = run->task.frames > 0 && join(run, f); /* The estimate waits for nothing. */
+    if (!joined || run->joined.bytes.size >= QUERY_FRAME_BYTES / 2 ||
+        now_ms - run->joined_ms >= JOIN_MS) {
+        send_joined(run);
+    }
+    if (!joined) {
+        send_frame(run, f);
+    }
+}
+
+/* The run of units is sent. */
+static void end_run(struct query_run *run, struct query_lane *l)
+{
+    l->has_run = false;
+    run->units_sent += l->end - l->from;
+    run->sending++;
+}
+
+/* Send, in order, what is ready. */
+static void send_ready(struct query_run *run)
+{
+    struct query_lane *l;
+    while (may_send(run) && !run->task.is_ended && (l = find_turn(run, run->sending)) != NULL) {
+        if (l->has_frame) {
+            if (run->task.credit < 2 && run->joined.bytes.size > 0) {
+                send_joined(run); /* What is sent next may need the last one. */
+                continue;
+            }
+            take_frame(run, l);
+        } else if (l->is_done) {
+            end_run(run, l);
+        } else {
+            return; /* It needs another step. */
+        }
+    }
+}
+
+static void finish(struct query_run *run)
+{
+    if (run->joined.bytes.size > 0) {
+        if (!may_send(run)) {
+            return;
+        }
+        send_joined(run);
+    }
+    if (!run->task.is_ended) {
+        metrics_add(METRIC_QUERY_ROWS, (int64_t)run->task.rows);
+        query_task_finish(&run->task);
+    }
+}
+
+static void go(struct query_task *t)
+{
+    struct query_run *run = run_of(t);
+    if (run->turns == 0) { /* Not open yet. */
+        if (run->held == 0 && t->conn->jobs < QUERY_JOBS_MAX && !query_conn_is_full(t->conn)) {
+            post(run, run->lanes[0]);
+        }
+        return;
+    }
+    send_ready(run);
+    if (t->is_ended) {
+        return;
+    }
+    if (may_send(run)) {
+        give_units(run);
+        post_lanes(run);
+    }
+    if (run->sending == run->turns && run->next_unit == query_units(run->plan.query)) {
+        finish(run);
+    }
+}
+
+/* -- From start to end ------------------------------------------------------------------------ */
+
+static void end(struct query_task *t)
+{
+    atomic_store_explicit(&run_of(t)->plan.is_idle, true, memory_order_relaxed);
 }
 
 static void fini(struct query_task *t)
 {
-    struct query_run *run = (struct query_run *)(void *)t;
-    if (run->query != NULL) {
-        query_close(run->query);
+    struct query_run *run = run_of(t);
+    for (unsigned i = 0; i < run->lane_count; i++) {
+        query_lane_fini(run->lanes[i]);
+        free(run->lanes[i]);
     }
+    t->conn->server->lane_count -= run->lane_count > 1 ? run->lane_count - 1 : 0;
+    query_frame_fini(&run->joined);
+    query_close(run->plan.query);
+    predicate_destroy(run->plan.where);
+    zone_close(run->plan.zone);
 }
 
 static const struct query_task_kind kind = {
-    .bytes = sizeof(struct query_run), .step = step, .fini = fini};
+    .bytes = sizeof(struct query_run), .go = go, .end = end, .fini = fini};
+
+/* The parts of the request that outlive the message. E_NO_MEMORY. */
+static enum err keep_request(struct query_run *run, const Hejnal__V1__Query *q)
+{
+    struct query_plan *p = &run->plan;
+    const struct query_server *s = run->task.conn->server;
+    const struct bytes filter = bytes_of(q->filter);
+    struct predicate_fault none;
+    p->engine = s->options.engine;
+    query_ask_read(q, &p->request);
+    memcpy(p->filter, filter.at, filter.size); /* At most SERIES_PATH_BYTES_MAX: checked. */
+    p->request.filter = (struct bytes){p->filter, filter.size};
+    p->request.series_max = s->options.series_max;
+    p->rows_left = p->request.rows_max;
+    if (q->calendar != NULL) {
+        (void)snprintf(p->zone_name, sizeof p->zone_name, "%s", q->calendar->time_zone);
+    }
+    if (q->where[0] != 0) {
+        TRY(predicate_read(bytes_of(q->where), &p->where, &none)); /* It was checked. */
+        p->request.where = p->where;
+    }
+    return OK;
+}
 
 void query_run_start(struct query_conn *c, uint32_t id, const Hejnal__V1__Query *q)
 {
-    struct bytes filter = bytes_of(q->filter);
     struct query_task *t = query_task_create(c, id, &kind);
     if (t == NULL) {
         return;
     }
-    struct query_run *run = (struct query_run *)(void *)t;
-    memcpy(run->filter, filter.at, filter.size); /* At most SERIES_PATH_BYTES_MAX: checked. */
-    run->request = (struct query_request){
-        .filter = {run->filter, filter.size},
-        .from_ns = q->from_ns < TIMESTAMP_MIN_NS ? TIMESTAMP_MIN_NS : q->from_ns,
-        .to_ns = q->to_ns > TIMESTAMP_MAX_NS ? TIMESTAMP_MAX_NS : q->to_ns,
-        .buckets = {BUCKET_FIXED, q->bucket_ns, NULL},
-        .aggregates = query_check_aggregates(q),
-        .series_max = c->server->options.series_max,
-        .rows_max = q->rows_max,
-    };
-    if (run->request.from_ns >= run->request.to_ns) {
+    struct query_run *run = run_of(t);
+    query_frame_init(&run->joined, c, id);
+    if (keep_request(run, q) != OK || add_lane(run) == NULL) {
+        query_task_fail_with(t, E_NO_MEMORY);
+        return;
+    }
+    if (run->plan.request.from_ns >= run->plan.request.to_ns) {
         query_task_finish(t); /* A window where no point may be. */
         return;
     }

@@ -132,13 +132,13 @@ static enum err put_series(struct query_tail *tail, size_t from, size_t to)
         tail->deltas[i] = found[i].time_ns - (i == 0 ? 0 : found[i - 1].time_ns);
         tail->values[i] = found[i].value;
     }
-    TRY(query_words_pack(&tail->task, tail->values, rows, &packed));
-    query_words_tell(&tail->task, &part);
+    TRY(query_words_pack(&tail->task.frame, tail->values, rows, &packed));
+    query_words_tell(&tail->task.frame, &part);
     path[catalogue_path(engine_catalogue(tail->task.conn->server->options.engine), ref, path)] = 0;
     column.n_value = packed.numbers;
-    column.value = query_task_lend(packed.number);
+    column.value = query_frame_lend(packed.number);
     column.n_word_runs = packed.runs;
-    column.word_runs = query_task_lend(packed.run);
+    column.word_runs = query_frame_lend(packed.run);
     block.path = (char *)path;
     block.n_time_delta = rows;
     block.time_delta = tail->deltas;

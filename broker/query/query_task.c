@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "base/check.h"
-#include "broker/query/query_words.h"
 #include "broker/threads/metrics.h"
 
 struct query_task *query_task_create(struct query_conn *c, uint32_t id,
@@ -20,6 +19,7 @@ struct query_task *query_task_create(struct query_conn *c, uint32_t id,
     t->conn = c;
     t->id = id;
     t->credit = QUERY_CREDIT_FRAMES;
+    query_frame_init(&t->frame, c, id);
     t->next = c->tasks;
     t->link = &c->tasks;
     if (t->next != NULL) {
@@ -27,7 +27,7 @@ struct query_task *query_task_create(struct query_conn *c, uint32_t id,
     }
     c->tasks = t;
     c->task_count++;
-    c->server->answer_count += kind->step != NULL;
+    c->server->answer_count += query_task_is_paced(t);
     return t;
 }
 
@@ -52,9 +52,8 @@ void query_task_free(struct query_task *t)
         t->next->link = t->link;
     }
     t->conn->task_count--;
-    t->conn->server->answer_count -= t->kind->step != NULL;
-    query_words_destroy(t->words);
-    free(t->frame.at);
+    t->conn->server->answer_count -= query_task_is_paced(t);
+    query_frame_fini(&t->frame);
     free(t);
 }
 
@@ -106,30 +105,20 @@ void query_task_fail_with(struct query_task *t, enum err e)
 
 enum err query_task_begin(struct query_task *t)
 {
-    frame_response head = HEJNAL__V1__RESPONSE__INIT;
-    head.id = t->id;
-    t->frame.size = 0;
-    query_words_reset(t->words);
-    TRY(query_conn_reserve(&t->frame, FRAME_LENGTH_BYTES + frame_part_size(&head)));
-    TRY(frame_begin(&t->frame, &t->frame_start));
-    TRY(frame_part(&t->frame, &head));
-    t->frame_empty = t->frame.size;
-    return OK;
+    return query_frame_begin(&t->frame);
 }
 
 enum err query_task_put(struct query_task *t, const frame_response *part)
 {
-    TRY(query_conn_reserve(&t->frame, frame_part_size(part)));
-    return frame_part(&t->frame, part);
+    return query_frame_put(&t->frame, part);
 }
 
 bool query_task_seal(struct query_task *t)
 {
-    if (t->frame.size == t->frame_empty) {
-        t->frame.size = 0;
+    const struct bytes body = query_frame_end(&t->frame);
+    if (body.size == 0) {
         return false;
     }
-    struct bytes body = frame_end(&t->frame, t->frame_start);
     t->checksum = frame_checksum(t->checksum, body);
     t->frames++;
     return true;
@@ -137,8 +126,8 @@ bool query_task_seal(struct query_task *t)
 
 void query_task_send(struct query_task *t)
 {
-    query_conn_send_bytes(t->conn, (struct bytes){t->frame.at, t->frame.size});
-    t->frame.size = 0;
+    query_conn_send_bytes(t->conn, (struct bytes){t->frame.bytes.at, t->frame.bytes.size});
+    t->frame.bytes.size = 0;
 }
 
 /* On a worker. */
@@ -174,7 +163,7 @@ static void on_step(struct job *job)
     } else if (t->result != OK && t->result != E_END) {
         query_task_fail_with(t, t->result);
     } else {
-        if (t->frame.size > 0) {
+        if (t->frame.bytes.size > 0) {
             t->credit--;
             t->starved_ms = loop_now_ms(t->conn->server->loop);
             query_task_send(t);
@@ -196,6 +185,10 @@ void query_task_take(void *context, struct letter *letter)
 void query_task_go(struct query_task *t)
 {
     struct query_conn *c = t->conn;
+    if (t->kind->go != NULL && !t->is_ended) {
+        t->kind->go(t);
+        return;
+    }
     if (t->kind->step == NULL || t->is_held || t->is_ended || t->credit == 0 ||
         c->jobs >= QUERY_JOBS_MAX || query_conn_is_full(c)) {
         return;

@@ -10,22 +10,22 @@
 
 #include <stdatomic.h>
 
-#include "broker/query/query_conn.h"
+#include "broker/query/query_frame.h"
 #include "broker/threads/workers.h"
 
 enum {
-    QUERY_CREDIT_FRAMES = 16,       /* A client that sends no Credit gets so many frames. */
-    QUERY_CREDIT_FRAMES_MAX = 1024, /* And may never have more than these ahead. */
-    QUERY_FRAME_BYTES = 128 << 10   /* A frame this full is sent. */
+    QUERY_CREDIT_FRAMES = 16,      /* A client that sends no Credit gets so many frames. */
+    QUERY_CREDIT_FRAMES_MAX = 1024 /* And may never have more than these ahead. */
 };
-
-struct query_words;
 
 struct query_task_kind {
     size_t bytes; /* Of the struct that has the task as its first member. */
     /* On a worker: put parts of one frame. OK: there is more; E_END: that was all. E_MALFORMED:
      * t->fault says what is wrong; other errors are the server's own trouble. NULL: no steps. */
     enum err (*step)(struct query_task *t);
+    /* Loop, instead of steps: do what may be done now; called often. It is held while a worker has
+     * any part of it. */
+    void (*go)(struct query_task *t);
     /* Loop: it ended, was answered or its connection is gone; leave the server's lists. */
     void (*end)(struct query_task *t);
     /* Loop: free what it owns. */
@@ -43,11 +43,9 @@ struct query_task {
     atomic_bool is_idle; /* It ended: a worker that takes it up has nothing to do. */
     enum err result;     /* Of the step. */
     struct job job;
-    struct writer frame; /* The frame being made. */
-    size_t frame_start, frame_empty;
-    struct query_words *words; /* Texts of the frame; NULL: it met none so far. */
+    struct query_frame frame; /* Being made by a step. */
     uint64_t rows, refused;
-    uint64_t frames, checksum; /* Of those sent, and the one in `frame`. */
+    uint64_t frames, checksum; /* Of those sent, and the one sealed. */
     struct query_fault fault;
 };
 
@@ -73,7 +71,7 @@ void query_task_drop(struct query_task *t);
 /* After it ended and nobody holds it. */
 void query_task_free(struct query_task *t);
 
-/* Making a frame: begin, put parts (frame_part of proto/frame.h), end. Where steps are made this is
+/* Making its frame: begin, put parts, seal. Where steps are made this is
  * done around them. E_NO_MEMORY. */
 MUST_USE enum err query_task_begin(struct query_task *t);
 MUST_USE enum err query_task_put(struct query_task *t, const frame_response *part);
@@ -82,12 +80,10 @@ bool query_task_seal(struct query_task *t);
 /* Loop: send the sealed frame. */
 void query_task_send(struct query_task *t);
 
-/* Drops const from an array that is lent to a generated struct, which only reads it. */
-static inline void *query_task_lend(const void *array)
+/* Whether such a task is an answer that credit paces. */
+static inline bool query_task_is_paced(const struct query_task *t)
 {
-    void *lent;
-    memcpy(&lent, &array, sizeof lent);
-    return lent;
+    return t->kind->step != NULL || t->kind->go != NULL;
 }
 
 #endif /* BROKER_QUERY_QUERY_TASK_H */

@@ -87,21 +87,21 @@ static enum err number_of_text(struct query_words *w, uint32_t id, uint32_t *num
             return OK;
         }
         w->id[w->count] = id;
-        w->text[w->count] = query_task_lend(text.at); /* With its 0. */
+        w->text[w->count] = query_frame_lend(text.at); /* With its 0. */
         *slot = ++w->count;
     }
     *number = *slot;
     return OK;
 }
 
-static enum err create(struct query_task *t)
+static enum err create(struct query_frame *f)
 {
     struct query_words *w = calloc(1, sizeof *w);
     if (w == NULL) {
         return E_NO_MEMORY;
     }
-    w->texts = engine_texts(t->conn->server->options.engine);
-    t->words = w;
+    w->texts = engine_texts(f->conn->server->options.engine);
+    f->words = w;
     return OK;
 }
 
@@ -144,7 +144,7 @@ static enum err pack_texts(struct query_words *w, const double *values, size_t r
     return OK;
 }
 
-enum err query_words_pack(struct query_task *t, const double *values, size_t rows,
+enum err query_words_pack(struct query_frame *f, const double *values, size_t rows,
                           struct query_packed *out)
 {
     CHECK(rows <= QUERY_WORDS_ROWS_MAX);
@@ -152,15 +152,15 @@ enum err query_words_pack(struct query_task *t, const double *values, size_t row
         *out = (struct query_packed){.numbers = rows, .number = values};
         return OK;
     }
-    if (t->words == NULL) {
-        TRY(create(t));
+    if (f->words == NULL) {
+        TRY(create(f));
     }
-    return pack_texts(t->words, values, rows, !t->conn->takes_words, out);
+    return pack_texts(f->words, values, rows, !f->conn->takes_words, out);
 }
 
-void query_words_tell(struct query_task *t, frame_response *part)
+void query_words_tell(struct query_frame *f, frame_response *part)
 {
-    struct query_words *w = t->words;
+    struct query_words *w = f->words;
     if (w != NULL && w->told < w->count) {
         part->n_words = w->count - w->told;
         part->words = w->text + w->told;

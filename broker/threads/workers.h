@@ -16,6 +16,7 @@ struct job {
     void (*run)(struct job *job);  /* On a worker; may block on disk, never on a peer. */
     void (*done)(struct job *job); /* On the thread of `reply`, called by its letter taker. */
     struct mailbox *reply;
+    void *context;    /* The poster's. */
     struct job *next; /* The pool's. */
 };
 

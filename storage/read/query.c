@@ -6,6 +6,29 @@
 #include "base/check.h"
 #include "storage/read/query_inside.h"
 
+/* Leave those of the selected series for which `where` holds. */
+static void keep_those(struct query *q, const struct catalogue *c)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < q->series.count; i++) {
+        if (predicate_holds(q->request.where, c, q->series.refs[i])) {
+            q->series.refs[kept++] = q->series.refs[i];
+        }
+    }
+    q->series.count = kept;
+}
+
+static enum err select_series(struct query *q, struct catalogue *c)
+{
+    const struct query_request *r = &q->request;
+    if (r->where == NULL) {
+        return catalogue_select(c, r->filter, r->series_max, &q->series);
+    }
+    TRY(catalogue_select(c, r->filter, SIZE_MAX, &q->series));
+    keep_those(q, c);
+    return q->series.count > r->series_max ? E_LIMIT : OK;
+}
+
 static enum err prepare(struct query *q)
 {
     const struct query_request *r = &q->request;
@@ -13,7 +36,7 @@ static enum err prepare(struct query *q)
     if (query_fill_is_long(r)) {
         return E_LIMIT;
     }
-    TRY(catalogue_select(c, r->filter, r->series_max, &q->series));
+    TRY(select_series(q, c));
     return r->key_count > 0 ? query_groups_make(c, r, &q->series, &q->groups) : OK;
 }
 
@@ -36,6 +59,7 @@ enum err query_open(struct engine *e, const struct query_request *request, struc
         return error;
     }
     q->request.filter = (struct bytes){NULL, 0}; /* The caller's; done with. */
+    q->request.where = NULL;
     *out = q;
     return OK;
 }

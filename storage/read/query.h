@@ -14,6 +14,7 @@
 #include "storage/catalogue/catalogue.h"
 #include "storage/engine.h"
 #include "storage/read/buckets.h"
+#include "storage/read/predicate.h"
 
 /* X(name): also the order of bits and of result columns. NaN values take no part. The first seven
  * are had from statistics without decoding, and coverage from the first points of a series. Of
@@ -64,8 +65,9 @@ struct query_key {
 };
 
 struct query_request {
-    struct bytes filter;    /* Valid; copied. */
-    int64_t from_ns, to_ns; /* from <= t < to. */
+    struct bytes filter;           /* Valid; copied. */
+    const struct predicate *where; /* NULL: all; the caller's, needed by query_open() only. */
+    int64_t from_ns, to_ns;        /* from <= t < to. */
     int64_t known_ns;       /* Only what was known then (scan_set_known()); 0: what is now. */
     struct buckets buckets; /* `length` 0: raw points. A zone is the caller's, until the end. */
     uint32_t aggregates;    /* Bits of enum query_aggregate; buckets only. */
@@ -77,7 +79,7 @@ struct query_request {
     int64_t gap_max_ns;  /* 0: QUERY_HOLD_NS and QUERY_DIFFERENCE_NS. */
     unsigned key_count;  /* 0: each series on its own. */
     struct query_key keys[QUERY_KEYS_MAX];
-    size_t series_max; /* More selected series are refused: E_LIMIT. */
+    size_t series_max; /* More series selected by filter and `where` are refused: E_LIMIT. */
     uint64_t rows_max; /* query_step() stops after so many rows; 0: all. */
 };
 

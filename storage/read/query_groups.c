@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "storage/catalogue/catalogue_tag.h"
+#include "storage/read/path_level.h"
 
 enum {
     VALUE_BYTES_MAX = SERIES_PATH_BYTES_MAX,
@@ -23,32 +24,12 @@ struct maker {
     size_t *slots; /* Index of a group + 1 by hash; twice as many as groups have room. */
 };
 
-struct bytes query_groups_level(struct bytes path, int level)
-{
-    size_t levels = 1, start = 0;
-    int at = 1;
-    for (size_t i = 0; i < path.size; i++) {
-        levels += path.at[i] == '/';
-    }
-    const int wanted = level > 0 ? level : (int)levels + 1 + level;
-    for (size_t i = 0; i <= path.size; i++) {
-        if (i == path.size || path.at[i] == '/') {
-            if (at == wanted) {
-                return (struct bytes){path.at + start, i - start};
-            }
-            start = i + 1;
-            at++;
-        }
-    }
-    return (struct bytes){path.at, 0};
-}
-
 static struct bytes value_of(const struct maker *m, const struct query_key *key,
                              struct series_ref ref, struct bytes path)
 {
     struct bytes value;
     if (key->level != 0) {
-        return query_groups_level(path, key->level);
+        return path_level(path, key->level);
     }
     const struct bytes tag = {key->tag, key->tag_bytes};
     return catalogue_tag_find(m->catalogue, ref, tag, &value) == OK ? value

@@ -25,7 +25,4 @@ void query_groups_fini(struct query_groups *g);
 
 struct bytes query_groups_value(const struct query_groups *g, size_t group, unsigned key);
 
-/* Level of a path, from 1, from its end -1; empty where there is none. */
-struct bytes query_groups_level(struct bytes path, int level);
-
 #endif /* STORAGE_READ_QUERY_GROUPS_H */

@@ -139,7 +139,11 @@ static inline void query_model_add(struct query_model_sums *s, const struct quer
         s->coverage += (long double)(share < 1 ? share : 1);
         s->regular++;
     }
-    const struct query_model_flow f = query_model_flow(r, m, part.start_ns, part.end_ns);
+    struct query_model_flow f = {0};
+    const uint32_t flows = 1U << QUERY_TWA | 1U << QUERY_INCREASE | 1U << QUERY_RATE;
+    if ((r->aggregates & flows) != 0) {
+        f = query_model_flow(r, m, part.start_ns, part.end_ns);
+    }
     s->flow.weighted += f.weighted;
     s->flow.held += f.held;
     s->flow.magnitude += f.magnitude;

@@ -185,9 +185,9 @@ static unsigned columns_of(const struct query_request *r)
 static void every_series_equals_the_model(void **state)
 {
     (void)state;
-    for (int round = 0; round < 12; round++) {
+    for (int round = 0; round < 6; round++) {
         write_more();
-        for (int i = 0; i < 40; i++) {
+        for (int i = 0; i < 25; i++) {
             const struct query_request r = random_request();
             struct query_block block = {0};
             struct query *q;
@@ -263,9 +263,9 @@ static void assert_grouping(const struct grouping *g, struct query_request *r)
 static void every_group_equals_the_model(void **state)
 {
     (void)state;
-    for (int round = 0; round < 12; round++) {
+    for (int round = 0; round < 6; round++) {
         write_more();
-        for (int i = 0; i < 40; i++) {
+        for (int i = 0; i < 25; i++) {
             struct query_request r = random_request();
             assert_grouping(&groupings[rng_below(&w.rng, 3)], &r);
         }
