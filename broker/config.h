@@ -49,6 +49,8 @@ enum { CONFIG_TEXT_BYTES_MAX = 1024, CONFIG_COMPLAINT_BYTES_MAX = 2048 };
     NUMBER(query_timeout_s, 30, 1, 86400, "s", "Time a client may leave answers unread.")          \
     NUMBER(series_max, 1000000, 1, 100000000, "", "Series the store takes.")                       \
     NUMBER(texts_max, 100000, 0, 16777216, "", "Distinct texts the store takes.")                  \
+    TEXT(store_text, "off", "off on", "Whether texts in messages are values.")                     \
+    NUMBER(text_bytes_max, 64, 1, 1024, "bytes", "Longest text in a message that is a value.")     \
     NUMBER(partition_days, 7, 1, 3650, "days", "Length of a partition of a new store.")            \
     NUMBER(late_hours, 24, 0, 87600, "h",                                                          \
            "How long a partition waits for late data to be sealed.")                               \

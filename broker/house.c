@@ -127,6 +127,7 @@ static enum err make_mqtt(struct house *h)
     o.topic_alias_maximum = (uint16_t)c->topic_alias_max;
     o.keep_alive_max_s = (uint16_t)c->keep_alive_max_s;
     o.session_expiry_max_s = (uint32_t)c->session_expiry_max_s;
+    o.text_bytes_max = strcmp(c->store_text, "on") == 0 ? (uint16_t)c->text_bytes_max : (uint16_t)0;
     o.connect_timeout_s = (uint16_t)c->connect_timeout_s;
     o.sys_interval_s = (uint16_t)c->sys_interval_s;
     return mqtt_common_create(&o, h->loops, h->mailboxes, &h->mqtt);

@@ -211,12 +211,13 @@ static enum verdict judge_text(const struct json_string *string, bool is_strict,
 }
 
 /* Take note of a member of the outermost object: is it a time, the value, or something else? */
-static void note_member(struct walk *w, const struct json_item *item, struct bytes name)
+static void note_member(struct walk *w, const struct json_item *item, struct bytes name,
+                        bool is_text)
 {
     unsigned key = time_key_of(name);
     if (key == TIME_KEYS) {
-        bool is_value =
-            item->kind == JSON_NUMBER || item->kind == JSON_TRUE || item->kind == JSON_FALSE;
+        bool is_value = item->kind == JSON_NUMBER || item->kind == JSON_TRUE ||
+                        item->kind == JSON_FALSE || is_text;
         w->has_others = w->has_others || !is_value;
         return;
     }
@@ -236,13 +237,55 @@ static enum payload_reason open_level(struct walk *w, struct bytes path, bool is
     return PAYLOAD_OK;
 }
 
+static bool is_time(struct bytes text)
+{
+    int64_t time_ns;
+    return timestamp_read_rfc3339(text, &time_ns) != E_MALFORMED;
+}
+
+/* Whether a string is a value, and its text: borrowed, or built behind the names. */
+static bool take_text(struct payload *out, const struct json_string *string, struct bytes *text)
+{
+    struct writer *names = &out->names;
+    const size_t left = names->limit - names->size, max = out->text_bytes_max;
+    size_t size;
+    *text = string->raw;
+    if (string->has_escape) {
+        uint8_t *to = names->at + names->size;
+        const enum err e = json_string_write(string, to, left < max ? left : max, &size);
+        if (e != OK || memchr(to, 0, size) != NULL) {
+            out->texts_long += e == E_LIMIT;
+            return false;
+        }
+        names->size += size;
+        *text = (struct bytes){to, size};
+    }
+    if (is_time(*text)) {
+        return false;
+    }
+    out->texts_long += text->size > max;
+    return text->size <= max;
+}
+
+static enum payload_reason put_text(struct walk *w, struct bytes name, struct bytes text)
+{
+    struct payload *out = w->out;
+    if (out->text_count > PAYLOAD_POINTS_MAX) {
+        return PAYLOAD_TOO_MANY;
+    }
+    const struct number number = {.mantissa = out->text_count, .scale = PAYLOAD_TEXT};
+    out->texts[out->text_count++] = text;
+    return put_point(w, name, number);
+}
+
 static enum payload_reason take_item(struct walk *w, const struct json_item *item)
 {
     struct level *level = &w->levels[w->depth];
-    bool is_nothing = item->kind == JSON_NULL || item->kind == JSON_STRING;
+    bool is_text = item->kind == JSON_STRING && w->out->text_bytes_max > 0;
+    bool is_nothing = item->kind == JSON_NULL || (item->kind == JSON_STRING && !is_text);
     bool is_member = w->depth == 1 && !level->is_array;
     size_t names_size = w->out->names.size;
-    struct bytes name = level->path;
+    struct bytes name = level->path, text;
 
     if (item->kind == JSON_CLOSE) {
         w->depth--;
@@ -252,8 +295,9 @@ static enum payload_reason take_item(struct walk *w, const struct json_item *ite
         return PAYLOAD_NAMES_TOO_LONG;
     }
     level->position++;
+    is_text = is_text && take_text(w->out, &item->string, &text);
     if (is_member) {
-        note_member(w, item, name);
+        note_member(w, item, name, is_text);
     }
     switch (item->kind) {
     case JSON_NUMBER:
@@ -264,8 +308,12 @@ static enum payload_reason take_item(struct walk *w, const struct json_item *ite
     case JSON_OBJECT:
     case JSON_ARRAY:
         return open_level(w, name, item->kind == JSON_ARRAY);
-    case JSON_NULL:
     case JSON_STRING:
+        if (is_text) {
+            return put_text(w, name, text);
+        }
+        break;
+    case JSON_NULL:
     case JSON_CLOSE:
         break;
     }
@@ -314,13 +362,14 @@ static enum payload_reason choose_time(struct walk *w)
 static enum payload_reason finish(struct walk *w)
 {
     struct payload *out = w->out;
-    enum payload_reason reason = out->count == 0 ? PAYLOAD_NO_NUMBERS : choose_time(w);
+    enum payload_reason nothing = out->texts_long > 0 ? PAYLOAD_TEXT_TOO_LONG : PAYLOAD_NO_NUMBERS;
+    enum payload_reason reason = out->count == 0 ? nothing : choose_time(w);
 
     if (reason != PAYLOAD_OK) {
         return reason;
     }
     if (out->count == 0 || out->count > PAYLOAD_POINTS_MAX) {
-        return out->count == 0 ? PAYLOAD_NO_NUMBERS : PAYLOAD_TOO_MANY;
+        return out->count == 0 ? nothing : PAYLOAD_TOO_MANY;
     }
     struct bytes *name = &out->points[0].name;
     bool is_alone = out->count == 1 && !w->has_others && w->times_seen == 0;
@@ -357,10 +406,38 @@ static enum payload_reason decode_json(struct bytes payload, struct payload *out
     return error == E_END ? finish(&w) : PAYLOAD_NOT_JSON;
 }
 
+/* What is no JSON: a text, unless it starts as JSON does, which it then was meant to be. */
+static enum payload_reason decode_bare(struct bytes payload, struct payload *out)
+{
+    size_t blank = 0;
+    if (!topic_is_utf8(payload)) {
+        return PAYLOAD_NOT_UTF8;
+    }
+    while (blank < payload.size && memchr(" \t\r\n", payload.at[blank], 4) != NULL) {
+        blank++;
+    }
+    if (out->text_bytes_max == 0 || blank == payload.size ||
+        memchr("{[\"", payload.at[blank], 3) != NULL || is_time(payload)) {
+        return PAYLOAD_NOT_JSON;
+    }
+    if (payload.size > out->text_bytes_max) {
+        out->texts_long = 1;
+        return PAYLOAD_TEXT_TOO_LONG;
+    }
+    out->has_time = false;
+    out->count = out->text_count = 1;
+    out->texts[0] = payload;
+    out->points[0] =
+        (struct payload_point){{payload.at, 0}, {.mantissa = 0, .scale = PAYLOAD_TEXT}};
+    return PAYLOAD_OK;
+}
+
 enum payload_reason payload_decode(struct bytes payload, struct payload *out)
 {
     out->has_time = false;
     out->count = 0;
+    out->text_count = 0;
+    out->texts_long = 0;
     out->names = (struct writer){out->names_memory, 0, sizeof out->names_memory};
     if (payload.size == 0) {
         return PAYLOAD_EMPTY;
@@ -372,5 +449,5 @@ enum payload_reason payload_decode(struct bytes payload, struct payload *out)
         return PAYLOAD_OK;
     }
     enum payload_reason reason = decode_json(payload, out);
-    return reason == PAYLOAD_NOT_JSON && !topic_is_utf8(payload) ? PAYLOAD_NOT_UTF8 : reason;
+    return reason == PAYLOAD_NOT_JSON ? decode_bare(payload, out) : reason;
 }

@@ -71,16 +71,64 @@ static enum err put_receipt(struct mqtt_server *s, const struct receipt *r, uint
     return OK;
 }
 
+static void count_long_texts(const struct mqtt_server *s)
+{
+    if (s->payload->texts_long > 0) {
+        metrics_add(METRIC_TEXTS_LONG, s->payload->texts_long);
+    }
+}
+
+static enum err intern(struct mqtt_server *s, struct number *number)
+{
+    uint32_t id;
+    TRY(texts_intern(s->texts, s->payload->texts[number->mantissa], &id));
+    *number = (struct number){.value = text_value(id), .scale = NUMBER_RAW};
+    return OK;
+}
+
+/* Texts become the values that stand for them; those the dictionary has no room for are left out.
+ */
+static enum err resolve_texts(struct mqtt_server *s, const struct publication *p)
+{
+    struct payload *in = s->payload;
+    unsigned kept = 0;
+    for (unsigned i = 0; i < in->count; i++) {
+        struct payload_point *point = &in->points[i];
+        const enum err e = point->number.scale == PAYLOAD_TEXT ? intern(s, &point->number) : OK;
+        if (e == OK) {
+            in->points[kept++] = *point;
+        } else if (e != E_LIMIT) {
+            return e;
+        }
+    }
+    if (kept < in->count) {
+        metrics_add(METRIC_REFUSED_TEXTS, in->count - kept);
+        metrics_add(METRIC_REJECTS, kept == 0);
+        rejects_add(loop_wall_ns(s->loop), p->topic, p->payload,
+                    "over the limit of distinct texts (texts_max)");
+    }
+    in->count = kept;
+    in->text_count = 0;
+    return OK;
+}
+
 static enum err put_points(struct mqtt_server *s, const struct publication *p,
                            const struct intake_source *from, uint64_t *number)
 {
-    const struct payload *in = s->payload;
+    struct payload *in = s->payload;
     struct receipt receipt = {0};
     bool needs_receipt = !in->has_time && from->packet_id != 0;
     int64_t time_ns = in->time_ns;
 
     if (!ingest_has_room(s->ingest)) {
         return E_BUSY; /* Before a redelivery is counted. */
+    }
+    count_long_texts(s);
+    if (in->text_count > 0) {
+        TRY(resolve_texts(s, p));
+        if (in->count == 0) {
+            return OK;
+        }
     }
     if (needs_receipt) {
         receipt = receipt_for(s, p, from);
@@ -97,6 +145,7 @@ static enum err store_points(struct mqtt_server *s, const struct publication *p,
 {
     enum payload_reason reason = payload_decode(p->payload, s->payload);
     if (reason != PAYLOAD_OK) {
+        count_long_texts(s);
         reject(s, p, payload_reason_text(reason));
         return OK;
     }

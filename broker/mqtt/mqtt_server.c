@@ -188,7 +188,11 @@ static enum err make_parts(struct mqtt_server *s)
     TRY(receipts_create(&s->receipts));
     s->payload = malloc(sizeof *s->payload);
     s->read_buffer = malloc(READ_BUFFER_BYTES);
-    return s->payload == NULL || s->read_buffer == NULL ? E_NO_MEMORY : OK;
+    if (s->payload == NULL || s->read_buffer == NULL) {
+        return E_NO_MEMORY;
+    }
+    s->payload->text_bytes_max = s->options->text_bytes_max;
+    return OK;
 }
 
 static void listen_to_all(struct mqtt_server *s)
@@ -210,6 +214,7 @@ enum err mqtt_server_create(struct mqtt_common *common, struct loop *loop, struc
     s->options = &common->options;
     s->loop = loop;
     s->ingest = ingest;
+    s->texts = engine_texts(engine);
     s->index = loop_index(loop);
     s->started_ms = clock_now_ms();
     s->all.kind = s->graveyard.kind = CONN_LIST_ALL; /* A conn is on one or the other. */

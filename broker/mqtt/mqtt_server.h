@@ -31,6 +31,7 @@ struct mqtt_options {
     uint16_t topic_alias_maximum;
     uint16_t keep_alive_max_s; /* 0: any. */
     uint32_t session_expiry_max_s;
+    uint16_t text_bytes_max; /* Longest text that is a value; 0: none is. */
     uint16_t connect_timeout_s;
     uint16_t sys_interval_s; /* How often $SYS is published; 0: never. */
 };

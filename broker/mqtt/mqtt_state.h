@@ -61,6 +61,7 @@ struct mqtt_server {
     struct octets scratch;       /* Of one packet at a time; never committed. */
     struct octets state_scratch; /* The same, for retained state. */
     struct payload *payload;     /* The same. */
+    struct texts *texts;         /* The store's dictionary. */
     uint8_t *read_buffer;        /* READ_BUFFER_BYTES */
 };
 

@@ -31,6 +31,7 @@
     X(REFUSED_OLD, "ingest.refused.old", "", "points older than retention")                        \
     X(REFUSED_SERIES, "ingest.refused.series", "", "points over the series limit")                 \
     X(REFUSED_TEXTS, "ingest.refused.texts", "", "texts over the limit of distinct ones")          \
+    X(TEXTS_LONG, "ingest.texts.long", "", "texts in messages over text_bytes_max, left out")      \
     X(REDELIVERED, "ingest.redelivered", "", "redeliveries given their first arrival time")        \
     X(STORE_REFUSED, "ingest.refused.store", "", "points lost to a failing or full disk, unacked") \
     X(BACKPRESSURE, "ingest.backpressure", "", "times reading stopped until the store caught up")  \

@@ -1,5 +1,6 @@
 /* Any bytes as a payload. What is accepted was UTF-8, and every point of it could be stored: its
- * name makes a topic, no name comes twice, and its number keeps the promise of number.h. */
+ * name makes a topic, no name comes twice, its number keeps the promise of number.h, its text is
+ * one. With and without texts wanted. */
 
 #include "proto/payload.h"
 
@@ -39,14 +40,20 @@ static void check_name(struct bytes name)
     CHECK(slashes < PAYLOAD_DEPTH_MAX);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void check_text(const struct number *n)
 {
-    struct bytes payload = {data, size};
+    CHECK(n->mantissa >= 0 && n->mantissa < decoded.text_count);
+    const struct bytes text = decoded.texts[n->mantissa];
+    CHECK(text.size <= decoded.text_bytes_max && topic_is_utf8(text));
+}
+
+static void decode(struct bytes payload)
+{
     enum payload_reason reason = payload_decode(payload, &decoded);
 
     CHECK(reason < PAYLOAD_REASONS);
     if (reason != PAYLOAD_OK) {
-        return 0;
+        return;
     }
     CHECK(topic_is_utf8(payload));
     CHECK(decoded.count > 0 && decoded.count <= PAYLOAD_POINTS_MAX);
@@ -54,10 +61,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
           (decoded.time_ns >= TIMESTAMP_MIN_NS && decoded.time_ns <= TIMESTAMP_MAX_NS));
     for (unsigned i = 0; i < decoded.count; i++) {
         check_name(decoded.points[i].name);
-        check_number(&decoded.points[i].number);
+        if (decoded.points[i].number.scale == PAYLOAD_TEXT) {
+            check_text(&decoded.points[i].number);
+        } else {
+            check_number(&decoded.points[i].number);
+        }
         for (unsigned k = 0; k < i; k++) {
             CHECK(!bytes_equal(decoded.points[i].name, decoded.points[k].name));
         }
     }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    decoded.text_bytes_max = 0;
+    decode((struct bytes){data, size});
+    decoded.text_bytes_max = 16;
+    decode((struct bytes){data, size});
     return 0;
 }

@@ -198,3 +198,61 @@ def test_a_full_dictionary_is_told():
         server.restart()
         server.run("import", "-", stdin='a,2026-01-03T00:00:00Z,"two"\n')
         assert [v for _, v in server.points("a")["a"]] == ["one", "two", "two"]
+
+
+CASES = [
+    ("mq/bare", "OPEN", {"mq/bare": "OPEN"}),
+    ("mq/words", "fault 17", {"mq/words": "fault 17"}),
+    ("mq/json", '{"state":"idle","n":4,"deep":{"why":["a","B\\u0142\\u0105d"]}}',
+     {"mq/json/state": "idle", "mq/json/n": "4", "mq/json/deep/why/0": "a", "mq/json/deep/why/1": "Błąd"}),
+    ("mq/value", '{"ts":1767225600,"value":"31.5"}', {"mq/value": "'31.5"}),
+    ("mq/time", '{"time":"2026-01-01T00:00:00Z","seen":"2026-01-01T00:00:00Z","s":"on"}', {"mq/time/s": "on"}),
+    ("mq/long", '{"s":"%s","n":1}' % ("x" * 65), {"mq/long/n": "1"}),
+    ("mq/broken", '{"s":"on"', {}),
+]
+
+
+@pytest.fixture(scope="module")
+def storing():
+    with Server("--store-text", "on") as server:
+        yield server
+
+
+@pytest.mark.parametrize("topic,payload,expected", CASES, ids=[c[0] for c in CASES])
+def test_texts_of_messages_are_values_where_they_are_wanted(storing, topic, payload, expected):
+    storing.run("pub", topic, payload)
+    assert {path: rows[-1][1] for path, rows in storing.points(topic + "/#").items()} == expected
+
+
+def test_a_text_may_be_published_with_a_time(storing):
+    storing.run("pub", "at/state", 'say "hi"', "--at", "2026-01-01T00:00:00Z")
+    assert storing.points("at/state") == {"at/state": [(T0, 'say "hi"')]}
+    assert storing.run("pub", "at/state", '{"a":1}', "--at", "now", check=False).returncode == 2
+
+
+def test_without_the_setting_texts_are_forwarded_only(shared_server):
+    for topic, payload, _ in CASES:
+        shared_server.run("pub", "off/" + topic, payload)
+    assert set(shared_server.points("off/#")) == {"off/mq/json/n", "off/mq/long/n"}
+
+
+def test_a_message_whose_texts_find_no_room_keeps_its_numbers():
+    with Server("--store-text", "on", "--texts-max", "1") as server:
+        server.run("pub", "a", '{"s":"one","n":1}')
+        server.run("pub", "b", '{"s":"two","n":2}')
+        server.run("pub", "c", "three")
+        assert {p: r[0][1] for p, r in server.points("#").items()} == {"a/s": "one", "a/n": "1", "b/n": "2"}
+        stats = server.stats()
+        assert stats["ingest.refused.texts"] == 2 and stats["ingest.rejects"] == 1
+        assert server.run("rejects").stdout.count("texts_max") == 2
+
+
+def test_acknowledged_texts_outlive_a_kill():
+    with Server("--store-text", "on") as server:
+        for i in range(40):
+            server.run("pub", "kill/state", f"state {i % 7}")
+            if i % 10 == 9:
+                server.kill()
+                assert server.run_check().returncode == 0
+                server.start()
+        assert [v for _, v in server.points("kill/state")["kill/state"]] == [f"state {i % 7}" for i in range(40)]

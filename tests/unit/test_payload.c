@@ -36,6 +36,14 @@ static const char *describe(struct bytes payload)
     for (unsigned i = 0; i < decoded.count; i++) {
         const struct payload_point *point = &decoded.points[i];
         char number[NUMBER_TEXT_BYTES_MAX];
+        if (point->number.scale == PAYLOAD_TEXT) {
+            const struct bytes value = decoded.texts[point->number.mantissa];
+            size +=
+                (size_t)snprintf(text + size, sizeof text - size, "%s%.*s='%.*s'", i > 0 ? " " : "",
+                                 (int)point->name.size, (const char *)point->name.at,
+                                 (int)value.size, (const char *)value.at);
+            continue;
+        }
         size_t number_size = number_write(point->number.value, number);
         size += (size_t)snprintf(text + size, sizeof text - size, "%s%.*s=%.*s", i > 0 ? " " : "",
                                  (int)point->name.size, (const char *)point->name.at,
@@ -286,6 +294,106 @@ static void numbers_keep_their_decimal_form(void **state)
     assert_int_equal(decoded.points[0].number.mantissa, -725);
 }
 
+static int want_texts(void **state)
+{
+    (void)state;
+    decoded.text_bytes_max = 12;
+    return 0;
+}
+
+static int want_no_texts(void **state)
+{
+    (void)state;
+    decoded.text_bytes_max = 0;
+    return 0;
+}
+
+static void strings_are_values_where_texts_are_wanted(void **state)
+{
+    static const struct payload_case cases[] = {
+        {"{\"state\":\"OPEN\",\"pm25\":31.5}", "state='OPEN' pm25=31.5"},
+        {"{\"state\":\"\"}", "state=''"},
+        {"{\"a\":{\"b\":[\"x\",1,\"y\"]}}", "a/b/0='x' a/b/1=1 a/b/2='y'"},
+        {"{\"value\":\"OPEN\"}", "='OPEN'"},
+        {"{\"ts\":1700000000,\"v\":\"OPEN\"}", "='OPEN' @1700000000"},
+        {"{\"value\":5,\"unit\":\"C\"}", "value=5 unit='C'"},
+        {"{\"a\":\"B\\u0142\\u0105d\\n\"}", "a='B\xc5\x82\xc4\x85"
+                                            "d\n'"},
+        {"{\"a\":\"x\",\"b\":1,\"a\":\"y\"}", "a='y' b=1"},
+        {"{\"a\":\"x\",\"a\":2}", "a=2"},
+        {"{\"a\":\"31.5\"}", "a='31.5'"},
+        {"\"OPEN\"", "='OPEN'"},
+        {"[\"a\",null]", "0='a'"},
+    };
+    (void)state;
+    assert_cases(cases, COUNT(cases));
+}
+
+static void times_are_no_texts(void **state)
+{
+    static const struct payload_case cases[] = {
+        {"{\"time\":\"2023-11-14T22:13:20Z\",\"s\":\"on\"}", "s='on' @1700000000"},
+        {"{\"ts\":\"1700000000\",\"s\":\"on\"}", "s='on' @1700000000"},
+        {"{\"seen\":\"2023-11-14T22:13:20Z\",\"s\":\"on\"}", "s='on'"},
+        {"{\"t\":\"warm\",\"s\":\"on\"}", "t='warm' s='on'"},
+        {"{\"time\":\"soon\",\"s\":\"on\"}", "PAYLOAD_TIME_INVALID"},
+        {"{\"time\":\"2023-11-14T22:13:20Z\"}", "PAYLOAD_NO_NUMBERS"},
+        {"2023-11-14T22:13:20Z", "PAYLOAD_NOT_JSON"},
+    };
+    (void)state;
+    assert_cases(cases, COUNT(cases));
+}
+
+static void long_texts_are_left_out_and_counted(void **state)
+{
+    static const struct payload_case cases[] = {
+        {"{\"s\":\"123456789012\",\"n\":1}", "s='123456789012' n=1"},
+        {"{\"s\":\"1234567890123\",\"n\":1}", "n=1"},
+        {"{\"s\":\"12345678901\\u20ac\",\"n\":1}", "n=1"},
+        {"{\"value\":1,\"s\":\"1234567890123\"}", "value=1"},
+        {"{\"s\":\"1234567890123\"}", "PAYLOAD_TEXT_TOO_LONG"},
+        {"fault 1234567", "PAYLOAD_TEXT_TOO_LONG"},
+    };
+    (void)state;
+    assert_cases(cases, COUNT(cases));
+    assert_int_equal(decoded.texts_long, 1);
+    assert_string_equal(describe(bytes_of("{\"s\":\"a\\u0000b\",\"n\":1}")), "n=1");
+}
+
+static void a_payload_that_is_no_json_is_a_text(void **state)
+{
+    static const struct payload_case cases[] = {
+        {"OPEN", "='OPEN'"},
+        {"fault 17", "='fault 17'"},
+        {"12abc", "='12abc'"},
+        {"true story", "='true story'"},
+        {" on ", "=' on '"},
+        {"{\"a\":1", "PAYLOAD_NOT_JSON"},
+        {" [1,", "PAYLOAD_NOT_JSON"},
+        {"\"open", "PAYLOAD_NOT_JSON"},
+        {"  ", "PAYLOAD_NOT_JSON"},
+        {"1e999", "PAYLOAD_NUMBER_RANGE"},
+        {"\xff", "PAYLOAD_NOT_UTF8"},
+        {"true", "=1"},
+        {"null", "PAYLOAD_NO_NUMBERS"},
+    };
+    (void)state;
+    assert_cases(cases, COUNT(cases));
+}
+
+static void a_message_has_no_more_texts_than_values(void **state)
+{
+    static char text[65536];
+    size_t size = 0;
+    (void)state;
+    for (int i = 0; i < 600; i++) { /* One name, again and again. */
+        size +=
+            (size_t)snprintf(text + size, sizeof text - size, "%s\"a\":\"b\"", i > 0 ? "," : "{");
+    }
+    (void)snprintf(text + size, sizeof text - size, "}");
+    assert_int_equal(payload_decode(bytes_of(text), &decoded), PAYLOAD_TOO_MANY);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -299,6 +407,15 @@ int main(void)
         cmocka_unit_test(repeated_names_are_found_among_many),
         cmocka_unit_test(names_have_a_bound),
         cmocka_unit_test(numbers_keep_their_decimal_form),
+        cmocka_unit_test_setup_teardown(strings_are_values_where_texts_are_wanted, want_texts,
+                                        want_no_texts),
+        cmocka_unit_test_setup_teardown(times_are_no_texts, want_texts, want_no_texts),
+        cmocka_unit_test_setup_teardown(long_texts_are_left_out_and_counted, want_texts,
+                                        want_no_texts),
+        cmocka_unit_test_setup_teardown(a_payload_that_is_no_json_is_a_text, want_texts,
+                                        want_no_texts),
+        cmocka_unit_test_setup_teardown(a_message_has_no_more_texts_than_values, want_texts,
+                                        want_no_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
