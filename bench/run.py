@@ -9,34 +9,20 @@ airly_krakow_2017.csv.gz, for bytes a point of real data."""
 
 import argparse
 import os
-import platform
 import resource
 import shutil
 import signal
 import socket
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "integration"))
-from harness import BUILD, Server, free_port  # noqa: E402
+from common import BENCH, CORES, Server, figures, free_port, machine, median, pinned, status_bytes
 
-BENCH = BUILD / "bench"
-CORES = sorted(os.sched_getaffinity(0))
 BROKER_CORE, LOAD_CORE = CORES[0], CORES[-1]
 T0 = 1767225600
-
-
-def pinned(core, *command):
-    return ["taskset", "-c", str(core), *map(str, command)]
-
-
-def figures(line):
-    return {k: float(v) for k, v in (word.split("=") for word in line.split())}
 
 
 def run_load(*command):
@@ -68,20 +54,9 @@ class Mosquitto:
         shutil.rmtree(self.directory)
 
 
-def machine():
-    model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if "model name" in line), "?")
-    memory = int(next(line.split()[1] for line in open("/proc/meminfo") if "MemTotal" in line)) // 2**20
-    print(f"{model}, {len(CORES)} cores, {memory} GiB, Linux {platform.release()}, {time.strftime('%Y-%m-%d')}")
-
-
 def cpu_seconds(process):
     fields = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def resident_bytes(process):
-    lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) * 1024
 
 
 def stored_points(server):
@@ -113,10 +88,6 @@ def compare(runs, load, peer_load):
             with peer:
                 theirs.append(mqtt_once(peer, *peer_load))
     return ours, theirs
-
-
-def median(results, name):
-    return statistics.median(r.get(name, float("nan")) for r in results) if results else float("nan")
 
 
 def bench_mqtt(runs, messages):
@@ -156,10 +127,10 @@ def open_clients(port, first, count):
 def idle_bytes(broker, count):
     clients = open_clients(broker.mqtt_port, 0, 100)
     time.sleep(1.5)
-    before = resident_bytes(broker.process)
+    before = status_bytes(broker.process, "VmRSS")
     clients += open_clients(broker.mqtt_port, 100, count)
     time.sleep(1.5)
-    return (resident_bytes(broker.process) - before) / count
+    return (status_bytes(broker.process, "VmRSS") - before) / count
 
 
 def bench_idle(count):
