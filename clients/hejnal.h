@@ -96,7 +96,9 @@ HEJNAL_API unsigned hejnal_error_position(const struct hejnal *h);
 
 /* -- Writing ---------------------------------------------------------------------------------- */
 
-/* Points to be sent together. Sections of rows: the rows of a section share path and columns. */
+/* Points to be sent together. Sections of rows: the rows of a section share path and columns. Used
+ * by one thread at a time. A batch filled and cleared again and again is quicker than many new
+ * ones: it remembers what it sent a connection, and series then travel as numbers. */
 struct hejnal_batch;
 
 HEJNAL_API enum hejnal_result hejnal_batch_create(struct hejnal_batch **out);

@@ -32,6 +32,7 @@ static void free_sections(struct hejnal_batch *b)
         free_section(b->section[i]);
     }
     free(b->section);
+    free(b->used);
     free(b->slot);
     hejnal_words_clear(&b->words);
     *b = (struct hejnal_batch){0};
@@ -50,11 +51,12 @@ void hejnal_batch_clear(struct hejnal_batch *b)
     if (b->sections > SECTIONS_KEPT) {
         free_sections(b);
     }
-    for (size_t i = 0; i < b->sections; i++) {
-        b->section[i]->rows = 0;
-        b->section[i]->gaps = 0;
-        b->section[i]->texts = 0;
+    for (size_t i = 0; i < b->used_count; i++) {
+        b->used[i]->rows = 0;
+        b->used[i]->gaps = 0;
+        b->used[i]->texts = 0;
     }
+    b->used_count = 0;
     hejnal_words_clear(&b->words);
     b->at = NULL;
     b->points = 0;
@@ -123,17 +125,24 @@ static void put_slot(struct hejnal_batch *b, size_t index)
     b->slot[at] = (uint32_t)index + 1;
 }
 
-/* Room for one more section in both lists. */
+static bool grow_list(struct hejnal_section ***list, size_t room)
+{
+    struct hejnal_section **longer = realloc(*list, room * sizeof(struct hejnal_section *));
+    if (longer == NULL) {
+        return false;
+    }
+    *list = longer;
+    return true;
+}
+
+/* Room for one more section in all lists. */
 static bool grow_sections(struct hejnal_batch *b)
 {
     if (b->sections == b->sections_room) {
         size_t room = b->sections_room == 0 ? SLOTS_LEAST / 4 : b->sections_room * 2;
-        struct hejnal_section **section =
-            realloc(b->section, room * sizeof(struct hejnal_section *));
-        if (section == NULL) {
+        if (!grow_list(&b->section, room) || !grow_list(&b->used, room)) {
             return false;
         }
-        b->section = section;
         b->sections_room = room;
     }
     if (b->slots > 2 * (b->sections + 1)) {
@@ -276,6 +285,7 @@ static enum hejnal_result add_row(struct hejnal_batch *b, int64_t time_ns, const
     }
     if (s->rows == 0) {
         b->bytes += s->key_bytes;
+        b->used[b->used_count++] = s;
     }
     s->times[s->rows] = time_ns;
     s->present[s->rows] = present;

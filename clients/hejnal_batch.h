@@ -13,22 +13,26 @@
 struct hejnal_section {
     uint64_t hash;
     const char *path;
-    size_t key_bytes;  /* Of path and names. */
-    unsigned columns;  /* Named ones; 0: `path` itself is the series. */
-    const char **name; /* Of the columns. */
-    double **value;    /* A list of `rows` for each column, absent ones too. */
+    unsigned columns; /* Named ones; 0: `path` itself is the series. */
+    uint32_t number;  /* Of its series on the connection `serial`; 0: none. */
+    uint64_t serial;  /* Of the connection it was last written to; 0: none. */
+    size_t rows, rows_room;
     int64_t *times;    /* Start of the rows' allocation. */
     uint64_t *present; /* A mask for each row. */
-    size_t rows, rows_room;
-    uint64_t gaps; /* Bit c: column c is absent in some row. */
+    double **value;    /* A list of `rows` for each column, absent ones too. */
+    uint64_t gaps;     /* Bit c: column c is absent in some row. */
     uint64_t
-        texts;     /* Bit c: it has a text in some row, as text_value() of its number in `words`. */
-    void *parts[]; /* Where `value`, `name` and the texts lie. */
+        texts; /* Bit c: it has a text in some row, as text_value() of its number in `words`. */
+    const char **name; /* Of the columns. */
+    size_t key_bytes;  /* Of path and names. */
+    void *parts[];     /* Where `value`, `name` and the texts lie. */
 };
 
 struct hejnal_batch {
     size_t sections, sections_room;
     struct hejnal_section **section;
+    struct hejnal_section **used; /* Those with rows, in order of their first; as much room. */
+    size_t used_count;
     size_t slots;              /* Of `slot`, a power of two, more than twice the sections. */
     uint32_t *slot;            /* Section by hash: its index + 1; 0: empty. */
     struct hejnal_section *at; /* Being filled. */

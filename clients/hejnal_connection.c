@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -363,6 +364,8 @@ static enum hejnal_result connect_any(struct hejnal *h, const char *host, unsign
     return address == NULL ? lose_by_errno(h, what) : HEJNAL_OK;
 }
 
+static atomic_uint_fast64_t last_serial;
+
 static enum hejnal_result greet(struct hejnal *h)
 {
     char client[] = "libhejnal " HEJNAL_RELEASE;
@@ -392,6 +395,7 @@ enum hejnal_result hejnal_connect(const char *host, unsigned port, int timeout_m
         return HEJNAL_NO_MEMORY;
     }
     h->fd = -1;
+    h->serial = atomic_fetch_add(&last_serial, 1) + 1;
     h->timeout_ms = timeout_ms;
     *out = h;
     if (host == NULL || port == 0 || port > 65535) {

@@ -82,8 +82,10 @@ struct hejnal {
     uint32_t writes[HEJNAL_WRITES_MAX]; /* Ids of those under way. */
     unsigned write_count;
     uint64_t acked, refused;
-    struct hejnal_packer *packer;    /* Of hejnal_write.c; NULL until needed. */
-    struct hejnal_fault write_fault; /* First since the last hejnal_write_wait(h, 0). */
+    uint64_t serial;                       /* No other connection of this process has it. */
+    uint32_t numbers_given, numbers_known; /* To series; of those, by the server too. */
+    struct hejnal_packer *packer;          /* Of hejnal_write.c; NULL until needed. */
+    struct hejnal_fault write_fault;       /* First since the last hejnal_write_wait(h, 0). */
     struct hejnal_fault lost;
     struct hejnal_fault fault; /* Of the last call. */
     char server[128];

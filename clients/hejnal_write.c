@@ -13,10 +13,15 @@ enum { VALUES_MAX = 32768, SECTIONS_MAX = 2048, COLUMNS_MAX = 8192, NAME_BYTES_M
 /* And of texts. */
 enum { WORDS_MAX = 32768, WORD_BYTES_MAX = 512 << 10 };
 
+/* A series of a few rows goes as points under its number where the server knows that: of more rows,
+ * a section has fewer bytes. NUMBERS_AHEAD: given but not known yet; a server that keeps no more is
+ * offered no more. */
+enum { POINT_ROWS_MAX = 16, NUMBERS_AHEAD = 1 << 17 };
+
 /* One request being built. Arrays of sections that need no change are lent as they are. */
 struct hejnal_packer {
     size_t sections, columns, values, name_bytes;
-    size_t deltas, packed, runs, word_runs;
+    size_t deltas, packed, runs, word_runs, points;
     Hejnal__V1__WriteRows rows[SECTIONS_MAX], *row_list[SECTIONS_MAX];
     Hejnal__V1__WriteColumn column[COLUMNS_MAX], *column_list[COLUMNS_MAX];
     int64_t delta[VALUES_MAX];
@@ -24,12 +29,17 @@ struct hejnal_packer {
     uint32_t run[2 * (VALUES_MAX + COLUMNS_MAX)];
     uint32_t word_run[2 * VALUES_MAX];
     struct hejnal_told told;
+    uint32_t point_number[VALUES_MAX];
+    int64_t point_delta[VALUES_MAX];
+    double point_value[VALUES_MAX];
+    int64_t point_ns; /* Of the point before. */
 };
 
 static void empty(struct hejnal_packer *p)
 {
     p->sections = p->columns = p->values = p->name_bytes = 0;
-    p->deltas = p->packed = p->runs = p->word_runs = 0;
+    p->deltas = p->packed = p->runs = p->word_runs = p->points = 0;
+    p->point_ns = 0;
     hejnal_words_restart(&p->told);
 }
 
@@ -53,6 +63,7 @@ bool hejnal_write_take(struct hejnal *h, const frame_response *r)
         if (r->end != NULL) {
             h->acked += r->end->rows;
             h->refused += r->end->refused;
+            h->numbers_known = r->end->numbers;
         }
         if (r->end != NULL || r->error != NULL) {
             h->writes[i] = h->writes[--h->write_count];
@@ -96,9 +107,10 @@ static enum hejnal_result ship(struct hejnal *h)
 {
     struct hejnal_packer *p = h->packer;
     Hejnal__V1__Write write = HEJNAL__V1__WRITE__INIT;
+    Hejnal__V1__WritePoints points = HEJNAL__V1__WRITE_POINTS__INIT;
     frame_request r = HEJNAL__V1__REQUEST__INIT;
 
-    if (p->sections == 0) {
+    if (p->sections == 0 && p->points == 0) {
         return HEJNAL_OK;
     }
     enum hejnal_result result = wait_writes(h, HEJNAL_WRITES_MAX - 1);
@@ -109,6 +121,13 @@ static enum hejnal_result ship(struct hejnal *h)
     write.rows = p->row_list;
     write.n_words = p->told.count;
     write.words = p->told.list;
+    if (p->points > 0) {
+        points.n_number = points.n_time_delta = points.n_value = p->points;
+        points.number = p->point_number;
+        points.time_delta = p->point_delta;
+        points.value = p->point_value;
+        write.points = &points;
+    }
     r.id = hejnal_connection_id(h);
     r.body_case = HEJNAL__V1__REQUEST__BODY_WRITE;
     r.write = &write;
@@ -221,6 +240,7 @@ static void pack_rows(struct hejnal_packer *p, const struct hejnal_section *s, s
     out->n_values = hejnal_section_width(s);
     out->values = &p->column_list[p->columns];
     pack_columns(p, s, from, rows);
+    out->number = s->number;
     p->values += rows * out->n_values;
     p->name_bytes += s->key_bytes;
     p->row_list[p->sections++] = out;
@@ -263,12 +283,48 @@ static enum hejnal_result tell_rows(struct hejnal *h, const struct hejnal_batch 
     return result == HEJNAL_OK ? HEJNAL_OK : hejnal_connection_fail(h, result, "out of memory");
 }
 
+/* The number the server knows a section's only series by; 0: none. A section written for the second
+ * time is given one: a batch used once would waste it. */
+static uint32_t number_section(struct hejnal *h, struct hejnal_section *s)
+{
+    if (s->serial != h->serial) {
+        s->serial = h->serial;
+        s->number = 0;
+    } else if (s->number == 0 && hejnal_section_width(s) == 1 &&
+               h->numbers_given - h->numbers_known < NUMBERS_AHEAD) {
+        s->number = ++h->numbers_given;
+    }
+    return s->number <= h->numbers_known ? s->number : 0;
+}
+
+static enum hejnal_result pack_points(struct hejnal *h, const struct hejnal_section *s)
+{
+    struct hejnal_packer *p = h->packer;
+    if (p->values + s->rows > VALUES_MAX) {
+        enum hejnal_result result = ship(h);
+        if (result != HEJNAL_OK) {
+            return result;
+        }
+    }
+    for (size_t i = 0; i < s->rows; i++) {
+        p->point_number[p->points] = s->number;
+        p->point_delta[p->points] = (int64_t)((uint64_t)s->times[i] - (uint64_t)p->point_ns);
+        p->point_value[p->points++] = s->value[0][i];
+        p->point_ns = s->times[i];
+    }
+    p->values += s->rows;
+    return HEJNAL_OK;
+}
+
 static enum hejnal_result pack_section(struct hejnal *h, const struct hejnal_batch *b,
-                                       const struct hejnal_section *s)
+                                       struct hejnal_section *s)
 {
     struct hejnal_packer *p = h->packer;
     const size_t width = hejnal_section_width(s);
 
+    if (number_section(h, s) != 0 && s->rows <= POINT_ROWS_MAX && (s->gaps | s->texts) == 0) {
+        return pack_points(h, s);
+    }
     for (size_t from = 0; from < s->rows;) {
         size_t rows = (VALUES_MAX - p->values) / width;
         if (rows == 0 || p->sections == SECTIONS_MAX || p->columns + width > COLUMNS_MAX ||
@@ -303,8 +359,8 @@ static enum hejnal_result post_all(struct hejnal *h, const struct hejnal_batch *
         h->packer->told = (struct hejnal_told){0};
     }
     empty(h->packer);
-    for (size_t i = 0; i < b->sections; i++) {
-        enum hejnal_result result = pack_section(h, b, b->section[i]);
+    for (size_t i = 0; i < b->used_count; i++) {
+        enum hejnal_result result = pack_section(h, b, b->used[i]);
         if (result != HEJNAL_OK) {
             return result;
         }

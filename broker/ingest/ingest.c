@@ -261,6 +261,18 @@ enum err ingest_put(struct ingest *in, struct bytes topic, int64_t time_ns,
     return OK;
 }
 
+enum err ingest_put_series(struct ingest *in, struct series_ref ref, int64_t time_ns,
+                           const struct number *value, uint64_t *number)
+{
+    const struct batch_value cell = {ref.column, *value};
+    TRY(check_time(in, time_ns, 1));
+    TRY(reserve(in, ROW_BYTES + VALUE_BYTES + RECEIPT_BYTES));
+    CHECK(batch_put_row(in->batch, ref.group, time_ns, &cell, 1) == OK); /* As above. */
+    metrics_add(METRIC_POINTS_IN, 1);
+    *number = in->posted + 1;
+    return OK;
+}
+
 enum err ingest_reserve_message(struct ingest *in)
 {
     return reserve(in, PAYLOAD_POINTS_MAX * (ROW_BYTES + VALUE_BYTES) + 3 * RECEIPT_BYTES);

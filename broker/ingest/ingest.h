@@ -45,6 +45,11 @@ void ingest_watch_turns(struct ingest *in);
 MUST_USE enum err ingest_put(struct ingest *in, struct bytes topic, int64_t time_ns,
                              const struct payload_point *points, unsigned count, uint64_t *number);
 
+/* Put one point of a series whose place is known, as ingest_put() does. E_BUSY, E_LIMIT, E_DENIED.
+ */
+MUST_USE enum err ingest_put_series(struct ingest *in, struct series_ref ref, int64_t time_ns,
+                                    const struct number *value, uint64_t *number);
+
 /* What is put next goes into one batch: points of one time, a receipt, a piece of state put last.
  * E_BUSY as above. */
 MUST_USE enum err ingest_reserve_message(struct ingest *in);

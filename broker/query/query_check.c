@@ -94,13 +94,14 @@ enum err query_check_query(const Hejnal__V1__Query *q, struct query_fault *fault
     return query_ask_check(q, fault);
 }
 
-static enum err check_times(const Hejnal__V1__WriteRows *rows, struct query_fault *fault)
+static enum err check_times(const int64_t *deltas, size_t count, const char *field,
+                            struct query_fault *fault)
 {
     int64_t time_ns = 0;
-    for (size_t i = 0; i < rows->n_time_delta; i++) {
-        if (__builtin_add_overflow(time_ns, rows->time_delta[i], &time_ns) ||
-            time_ns < TIMESTAMP_MIN_NS || time_ns >= TIMESTAMP_MAX_NS) {
-            query_fault_set(fault, INVALID, "time_delta",
+    for (size_t i = 0; i < count; i++) {
+        if (__builtin_add_overflow(time_ns, deltas[i], &time_ns) || time_ns < TIMESTAMP_MIN_NS ||
+            time_ns >= TIMESTAMP_MAX_NS) {
+            query_fault_set(fault, INVALID, field,
                             "the time of row %zu is not between 1970 and 2200", i + 1);
             return E_MALFORMED;
         }
@@ -118,11 +119,12 @@ static size_t find_reserved(const double *values, size_t count)
     return i;
 }
 
-static enum err check_numbers(const Hejnal__V1__WriteColumn *column, struct query_fault *fault)
+static enum err check_values(const double *values, size_t count, const char *field,
+                             struct query_fault *fault)
 {
-    const size_t at = find_reserved(column->value, column->n_value);
-    if (at < column->n_value) {
-        query_fault_set(fault, INVALID, "values",
+    const size_t at = find_reserved(values, count);
+    if (at < count) {
+        query_fault_set(fault, INVALID, field,
                         "value %zu is a NaN of the bits 0xfffc0000xxxxxxxx, which stand for texts",
                         at + 1);
         fault->position = (uint32_t)(at * sizeof(double) + 1);
@@ -185,7 +187,7 @@ static enum err check_column(const Hejnal__V1__WriteColumn *column, size_t rows,
     if (count_numbers(column) != column->n_value) {
         return query_fault_at(fault, "values", 0, "word_runs tell of another number of numbers");
     }
-    return check_numbers(column, fault);
+    return check_values(column->value, column->n_value, "values", fault);
 }
 
 /* The faulty field as the sender counts: "path" in section 3 is "rows[3].path". Only when something
@@ -215,6 +217,8 @@ static enum err check_rows(const Hejnal__V1__WriteRows *rows, size_t index, size
         e = query_fault_at(fault, "columns", 0, "more than 64 columns");
     } else if (e == OK && rows->n_values != columns) {
         e = query_fault_at(fault, "values", 0, "needs one entry for each column");
+    } else if (e == OK && rows->number != 0 && columns > 1) {
+        e = query_fault_at(fault, "number", 0, "a number is for one series, here are several");
     }
     TRY(place(e, fault, index, SIZE_MAX));
     for (size_t i = 0; i < rows->n_columns; i++) {
@@ -224,7 +228,8 @@ static enum err check_rows(const Hejnal__V1__WriteRows *rows, size_t index, size
         TRY(place(check_column(rows->values[i], rows->n_time_delta, words, fault), fault, index,
                   i));
     }
-    return place(check_times(rows, fault), fault, index, SIZE_MAX);
+    return place(check_times(rows->time_delta, rows->n_time_delta, "time_delta", fault), fault,
+                 index, SIZE_MAX);
 }
 
 static enum err check_word(struct bytes word, size_t index, struct query_fault *fault)
@@ -253,9 +258,32 @@ static enum err check_words(const Hejnal__V1__Write *w, struct query_fault *faul
     return OK;
 }
 
-enum err query_check_write(const Hejnal__V1__Write *w, struct query_fault *fault)
+static enum err check_points(const Hejnal__V1__WritePoints *p, uint32_t numbers,
+                             struct query_fault *fault)
+{
+    if (p->n_time_delta != p->n_number || p->n_value != p->n_number) {
+        return query_fault_at(fault, "points", 0,
+                              "needs a number, a time and a value for each point");
+    }
+    for (size_t i = 0; i < p->n_number; i++) {
+        if (p->number[i] == 0 || p->number[i] > numbers) {
+            query_fault_set(fault, INVALID, "points.number",
+                            "point %zu: the number %" PRIu32 " stands for no series, those up to "
+                            "%" PRIu32 " do on this connection",
+                            i + 1, p->number[i], numbers);
+            return E_MALFORMED;
+        }
+    }
+    TRY(check_values(p->value, p->n_value, "points.value", fault));
+    return check_times(p->time_delta, p->n_time_delta, "points.time_delta", fault);
+}
+
+enum err query_check_write(const Hejnal__V1__Write *w, uint32_t numbers, struct query_fault *fault)
 {
     TRY(check_words(w, fault));
+    if (w->points != NULL) {
+        TRY(check_points(w->points, numbers, fault));
+    }
     for (size_t i = 0; i < w->n_rows; i++) {
         TRY(check_rows(w->rows[i], i, w->n_words, fault));
     }
@@ -271,11 +299,11 @@ static enum err check_admin(const Hejnal__V1__Admin *admin, struct query_fault *
     return OK;
 }
 
-enum err query_check_request(const frame_request *r, struct query_fault *fault)
+enum err query_check_request(const frame_request *r, uint32_t numbers, struct query_fault *fault)
 {
     switch (r->body_case) {
     case HEJNAL__V1__REQUEST__BODY_WRITE:
-        return query_check_write(r->write, fault);
+        return query_check_write(r->write, numbers, fault);
     case HEJNAL__V1__REQUEST__BODY_QUERY:
         return query_check_query(r->query, fault);
     case HEJNAL__V1__REQUEST__BODY_LAST:

@@ -73,6 +73,7 @@ void query_conn_close(struct query_conn *c)
     c->is_closing = true;
     drop_buffer(&c->out);
     c->out_from = 0;
+    query_numbers_drop(&c->numbers, &c->server->number_count);
     c->server->conn_count--;
     metrics_add(METRIC_QUERY_CONNECTIONS, -1);
     for (struct query_task *t = c->tasks; t != NULL; t = t->next) {

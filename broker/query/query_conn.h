@@ -13,6 +13,7 @@
 
 #include "base/bytes.h"
 #include "broker/query/query_check.h"
+#include "broker/query/query_numbers.h"
 #include "broker/query/query_server.h"
 #include "broker/threads/loop.h"
 #include "proto/frame.h"
@@ -36,6 +37,7 @@ struct query_server {
     uint32_t conn_count, tail_count, answer_count;
     uint32_t lane_count;        /* Of all queries, beyond the first of each. */
     size_t in_bytes;            /* Kept by all connections; see query_pressure.h. */
+    uint32_t number_count;      /* Of all connections, as query_numbers.h counts. */
     struct query_conn *conns;   /* All that are not freed. */
     struct query_conn *dirty;   /* To be settled at the end of the turn. */
     struct query_write *writes; /* Not answered yet, oldest first. */
@@ -67,6 +69,7 @@ struct query_conn {
     size_t in_counted;     /* What of `in` the server counts. */
     struct writer in, out; /* Buffers of malloc; none while empty. */
     size_t out_from;       /* out.at[out_from..out.size) is unsent. */
+    struct query_numbers numbers;
 };
 
 /* Takes the socket over. NULL, and closed: no memory. */

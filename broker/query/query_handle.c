@@ -72,7 +72,7 @@ static bool may_start(struct query_conn *c, const frame_request *r)
         query_fault_set(&fault, HEJNAL__V1__ERROR__CODE__UNAVAILABLE, "",
                         "the server gives %u answers already; try again",
                         c->server->options.answers_max);
-    } else if (query_check_request(r, &fault) == OK) {
+    } else if (query_check_request(r, c->numbers.count, &fault) == OK) {
         return true;
     }
     query_conn_send_fault(c, r->id, &fault);

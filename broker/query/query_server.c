@@ -20,6 +20,8 @@ void query_server_options_init(struct query_server_options *o)
         .output_bytes_max = 1 << 20,
         .answers_max = 1024,
         .input_bytes_max = 128 << 20,
+        .numbers_max = 1 << 20,
+        .numbers_all_max = 1 << 22,
         .hello_timeout_ms = 5000,
         .write_timeout_ms = 60000,
     };

@@ -25,6 +25,8 @@ struct query_server_options {
     uint32_t output_bytes_max;  /* Unsent bytes of one connection before it has to wait. */
     uint32_t answers_max;       /* Queries, lists and reports of this loop not ended yet. */
     size_t input_bytes_max;     /* Kept of requests that are not whole, over all connections. */
+    uint32_t numbers_max;       /* Series one connection may give numbers to, */
+    uint32_t numbers_all_max;   /* and all connections of this loop. 8 bytes each. */
     uint32_t hello_timeout_ms;  /* A peer that has not said hello by then is closed. */
     uint32_t write_timeout_ms;  /* A peer that takes no byte of its answers so long, or sends no
                                  * byte of the request it began, too. */

@@ -76,6 +76,7 @@ void query_task_finish(struct query_task *t)
 
     end.rows = t->rows;
     end.refused = t->refused;
+    end.numbers = t->conn->numbers.count;
     end.frames = t->frames;
     end.checksum = t->checksum;
     r.id = t->id;

@@ -109,6 +109,13 @@ static unsigned gather(struct query_write *w, const Hejnal__V1__WriteRows *rows,
     return count;
 }
 
+/* Some of its points are in this batch. */
+static void note_batch(struct query_write *w, uint64_t number)
+{
+    w->first = w->first == 0 ? number : w->first;
+    w->last = number;
+}
+
 static enum err feed_row(struct query_write *w, const Hejnal__V1__WriteRows *rows,
                          struct bytes path, struct payload_point *points)
 {
@@ -131,8 +138,7 @@ static enum err feed_row(struct query_write *w, const Hejnal__V1__WriteRows *row
         w->task.refused += count; /* E_DENIED: older than retention. */
     }
     if (number > 0) {
-        w->first = w->first == 0 ? number : w->first;
-        w->last = number;
+        note_batch(w, number);
     }
     w->time_ns = time_ns;
     w->row++;
@@ -171,6 +177,55 @@ static enum err feed_section(struct query_write *w, const Hejnal__V1__WriteRows 
     return E_END;
 }
 
+/* The number the section gives its series, when some of its rows are kept. */
+static void learn_number(struct query_write *w, const Hejnal__V1__WriteRows *rows)
+{
+    uint8_t room[SERIES_PATH_BYTES_MAX];
+    struct query_server *s = w->task.conn->server;
+    const struct query_numbers_limits limits = {s->options.numbers_max, s->options.numbers_all_max};
+    struct writer path = {room, 0, sizeof room};
+    struct series_ref ref;
+    if (rows->number != w->task.conn->numbers.count + 1 ||
+        writer_put(&path, rows->path, strlen(rows->path)) != OK ||
+        (rows->n_columns > 0 &&
+         (writer_put_u8(&path, '/') != OK ||
+          writer_put(&path, rows->columns[0], strlen(rows->columns[0])) != OK))) {
+        return;
+    }
+    if (catalogue_find(engine_catalogue(s->options.engine), (struct bytes){room, path.size},
+                       &ref) == OK) {
+        query_numbers_put(&w->task.conn->numbers, rows->number, ref, &limits, &s->number_count);
+    }
+}
+
+/* Feed at most `*budget` points by number. E_END: all are in. */
+static enum err feed_points(struct query_write *w, const Hejnal__V1__WritePoints *p,
+                            unsigned *budget)
+{
+    struct query_conn *c = w->task.conn;
+    for (; w->row < p->n_number; w->row++, --*budget) {
+        const struct number value = number_of(p->value[w->row]);
+        const int64_t time_ns = w->time_ns + p->time_delta[w->row];
+        uint64_t number;
+        if (*budget == 0) {
+            return E_MORE;
+        }
+        const enum err e = ingest_put_series(c->server->options.ingest,
+                                             query_numbers_find(&c->numbers, p->number[w->row]),
+                                             time_ns, &value, &number);
+        if (e == E_DENIED) {
+            w->task.refused++;
+        } else if (e != OK) {
+            return e;
+        } else {
+            note_batch(w, number);
+            w->task.rows++;
+        }
+        w->time_ns = time_ns;
+    }
+    return E_END;
+}
+
 /* E_END: all rows are in. E_MORE: the slice is used up. E_BUSY: no room. */
 static enum err feed(struct query_write *w)
 {
@@ -182,12 +237,13 @@ static enum err feed(struct query_write *w)
         if (e != E_END) {
             return e;
         }
+        learn_number(w, write->rows[w->section]);
         w->section++;
         w->row = 0;
         w->time_ns = 0;
         memset(w->cursors, 0, sizeof w->cursors);
     }
-    return E_END;
+    return write->points == NULL ? E_END : feed_points(w, write->points, &budget);
 }
 
 static void finish_if_done(struct query_write *w)

@@ -16,6 +16,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+enum { NUMBERS = 5 }; /* Of series, that the connection has. */
+
 static void check_column(const Hejnal__V1__WriteColumn *column, size_t rows, size_t words)
 {
     uint64_t present = 0, texts = 0, numbers = 0;
@@ -34,8 +36,23 @@ static void check_column(const Hejnal__V1__WriteColumn *column, size_t rows, siz
     }
 }
 
+static void check_points(const Hejnal__V1__WritePoints *points)
+{
+    int64_t time_ns = 0;
+    CHECK(points->n_number == points->n_time_delta && points->n_number == points->n_value);
+    for (size_t i = 0; i < points->n_number; i++) {
+        time_ns += points->time_delta[i];
+        CHECK(time_ns >= TIMESTAMP_MIN_NS && time_ns < TIMESTAMP_MAX_NS);
+        CHECK(points->number[i] >= 1 && points->number[i] <= NUMBERS);
+        CHECK(!text_is_value(points->value[i]));
+    }
+}
+
 static void check_write(const Hejnal__V1__Write *write)
 {
+    if (write->points != NULL) {
+        check_points(write->points);
+    }
     for (size_t i = 0; i < write->n_words; i++) {
         CHECK(write->words[i].len <= TEXT_BYTES_MAX);
     }
@@ -49,6 +66,7 @@ static void check_write(const Hejnal__V1__Write *write)
             time_ns += rows->time_delta[k];
             CHECK(time_ns >= TIMESTAMP_MIN_NS && time_ns < TIMESTAMP_MAX_NS);
         }
+        CHECK(rows->number == 0 || rows->n_values == 1);
         for (size_t k = 0; k < rows->n_values; k++) {
             check_column(rows->values[k], rows->n_time_delta, write->n_words);
         }
@@ -69,7 +87,7 @@ static void check_request(const frame_request *r)
     if (r->body_case == HEJNAL__V1__REQUEST__BODY_TAIL) {
         check_filter(r->tail->filter);
     }
-    if (query_check_request(r, &fault) != OK) {
+    if (query_check_request(r, NUMBERS, &fault) != OK) {
         CHECK(fault.text[0] != 0);
         return;
     }

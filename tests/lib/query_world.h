@@ -38,6 +38,8 @@ static struct {
     struct hejnal *h;
 } w;
 
+static uint32_t w_numbers_max; /* Set before set_up(); 0: the default. */
+
 static const int64_t start_ns = INT64_C(1767225600000000000);
 static const int64_t second_ns = INT64_C(1000000000);
 
@@ -89,6 +91,9 @@ static void build(void)
     options.hello_timeout_ms = HELLO_MS;
     options.output_bytes_max = OUTPUT_BYTES;
     options.series_max = SERIES_MAX / 2;
+    if (w_numbers_max > 0) {
+        options.numbers_max = w_numbers_max;
+    }
     options.ingest = w.ingest;
     options.engine = w.engine;
     options.store = w.store;

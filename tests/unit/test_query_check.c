@@ -122,7 +122,7 @@ static void make_write(void)
 
 static void refused_for(const char *field)
 {
-    assert_int_equal(query_check_write(&w.write, &fault), E_MALFORMED);
+    assert_int_equal(query_check_write(&w.write, 0, &fault), E_MALFORMED);
     assert_string_equal(fault.field, field);
 }
 
@@ -130,7 +130,7 @@ static void a_write_names_what_is_wrong_with_it(void **state)
 {
     (void)state;
     make_write();
-    assert_ok(query_check_write(&w.write, &fault));
+    assert_ok(query_check_write(&w.write, 0, &fault));
     w.path[3] = '+';
     refused_for("rows[0].path");
     assert_int_equal(fault.position, 4);
@@ -170,7 +170,7 @@ static void values_must_fit_rows_and_runs(void **state)
     refused_for("rows[0].values[0]");
     w.column.n_present_runs = 3; /* one there, one not, one there */
     w.runs[0] = w.runs[1] = w.runs[2] = 1;
-    assert_ok(query_check_write(&w.write, &fault));
+    assert_ok(query_check_write(&w.write, 0, &fault));
     w.runs[2] = 2;
     refused_for("rows[0].values[0]");
     w.runs[2] = 1;
@@ -186,7 +186,7 @@ static void a_nan_that_would_be_a_text_is_refused(void **state)
     (void)state;
     make_write();
     w.values[0] = (double)NAN;
-    assert_ok(query_check_write(&w.write, &fault));
+    assert_ok(query_check_write(&w.write, 0, &fault));
     w.values[2] = text_value(0);
     refused_for("rows[0].values[0]");
     assert_int_equal(fault.position, 17);
@@ -220,9 +220,9 @@ static void runs_of_words_must_fit_rows_and_numbers(void **state)
 {
     (void)state;
     make_write_of_texts();
-    assert_ok(query_check_write(&w.write, &fault));
+    assert_ok(query_check_write(&w.write, 0, &fault));
     w.word_runs[2] = 2;
-    assert_ok(query_check_write(&w.write, &fault));
+    assert_ok(query_check_write(&w.write, 0, &fault));
     w.word_runs[2] = 3; /* No such word. */
     refused_for("rows[0].values[0]");
     w.word_runs[2] = 0; /* More numbers than there are, */
@@ -241,7 +241,7 @@ static void runs_of_words_must_fit_rows_and_numbers(void **state)
     w.runs[1] = 1;
     refused_for("rows[0].values[0]");
     w.word_runs[3] = 1;
-    assert_ok(query_check_write(&w.write, &fault));
+    assert_ok(query_check_write(&w.write, 0, &fault));
 }
 
 static void words_must_be_texts(void **state)
@@ -260,7 +260,7 @@ static void words_must_be_texts(void **state)
     refused_for("words[1]");
     assert_int_equal(fault.position, TEXT_BYTES_MAX + 1);
     put_word(1, longest, sizeof longest - 1);
-    assert_ok(query_check_write(&w.write, &fault));
+    assert_ok(query_check_write(&w.write, 0, &fault));
     w.write.n_words = QUERY_WORDS_MAX + 1;
     refused_for("words");
     assert_int_equal(fault.code, HEJNAL__V1__ERROR__CODE__LIMIT);
@@ -270,12 +270,45 @@ static void an_unknown_request_is_refused(void **state)
 {
     frame_request r = HEJNAL__V1__REQUEST__INIT;
     (void)state;
-    assert_int_equal(query_check_request(&r, &fault), E_MALFORMED);
+    assert_int_equal(query_check_request(&r, 0, &fault), E_MALFORMED);
+}
+
+static void a_write_by_number_names_what_is_wrong_with_it(void **state)
+{
+    Hejnal__V1__WritePoints points = HEJNAL__V1__WRITE_POINTS__INIT;
+    uint32_t numbers[3] = {3, 1, 3};
+    int64_t deltas[3] = {1000, 10, -5};
+    double values[3] = {1, 2, 3};
+    (void)state;
+    make_write();
+    w.write.points = &points;
+    points.number = numbers;
+    points.time_delta = deltas;
+    points.value = values;
+    points.n_number = points.n_time_delta = points.n_value = 3;
+    assert_ok(query_check_write(&w.write, 3, &fault));
+    assert_int_equal(query_check_write(&w.write, 2, &fault), E_MALFORMED);
+    assert_string_equal(fault.field, "points.number");
+    points.n_value = 2;
+    assert_int_equal(query_check_write(&w.write, 3, &fault), E_MALFORMED);
+    assert_string_equal(fault.field, "points");
+    points.n_value = 3;
+    deltas[2] = -2000;
+    assert_int_equal(query_check_write(&w.write, 3, &fault), E_MALFORMED);
+    assert_string_equal(fault.field, "points.time_delta");
+    deltas[2] = 0;
+    values[1] = text_value(5);
+    assert_int_equal(query_check_write(&w.write, 3, &fault), E_MALFORMED);
+    assert_string_equal(fault.field, "points.value");
+    w.write.points = NULL;
+    w.rows.number = 1;
+    assert_ok(query_check_write(&w.write, 0, &fault)); /* One column, a number. */
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_write_by_number_names_what_is_wrong_with_it),
         cmocka_unit_test(a_bad_filter_is_told_by_its_first_wrong_byte),
         cmocka_unit_test(filters_have_limits),
         cmocka_unit_test(a_query_needs_a_window_and_buckets_with_aggregates),
