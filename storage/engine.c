@@ -77,8 +77,13 @@ static enum err check_positions(struct engine *e)
 static enum err load_catalogue(struct engine *e)
 {
     TRY(engine_open_catalog(e));
-    TRY(catalogue_load(e->catalogue, e->catalog_file));
-    TRY(last_load(e->last, catalogue_group_count(e->catalogue), e->catalog_file));
+    if (e->catalog_is_old) {
+        TRY(catalogue_load_v1(e->catalogue, e->catalog_file));
+        TRY(last_load_v1(e->last, e->catalogue, e->catalog_file));
+    } else {
+        TRY(catalogue_load(e->catalogue, e->catalog_file));
+        TRY(last_load(e->last, e->catalogue, e->catalog_file));
+    }
     TRY(texts_load(e->texts, e->catalog_file));
     e->texts_defined = texts_end(e->texts);
     return engine_mark_catalogue(e);
@@ -254,6 +259,7 @@ void engine_stats(struct engine *e, struct engine_stats *out)
         .seal_failures = atomic_load(&c->seal_failures),
         .corrupt_chunks = atomic_load(&c->corrupt_chunks),
         .corrupt_records = atomic_load(&c->corrupt_records),
+        .corrupt_catalogue = catalogue_damaged(e->catalogue) + last_damaged(e->last),
         .groups = catalogue_group_count(e->catalogue),
         .series = catalogue_series_count(e->catalogue),
         .texts = texts_end(e->texts),

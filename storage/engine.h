@@ -39,8 +39,9 @@ struct engine_stats {
     uint64_t overwritten; /* Values that came again different: the later one stays. */
     uint64_t checkpoints, checkpoint_failures;
     uint64_t seals, seal_failures;
-    uint64_t corrupt_chunks;  /* Met while reading; skipped. */
-    uint64_t corrupt_records; /* Met at recovery; skipped. */
+    uint64_t corrupt_chunks;    /* Met while reading; skipped. */
+    uint64_t corrupt_records;   /* Met at recovery; skipped. */
+    uint64_t corrupt_catalogue; /* Packs of names or newest values left out at the start. */
     uint64_t groups, series, texts, partitions;
     uint64_t sealed;             /* Of the partitions. */
     uint64_t disk_bytes;         /* All files of the store. */

@@ -15,7 +15,7 @@
 #include "base/log.h"
 #include "storage/engine_inside.h"
 
-enum { FORMAT_VERSION = 1, META_BYTES = 24, CATALOG_TABLES = 4 };
+enum { FORMAT_VERSION = 2, FORMAT_VERSION_OLD = 1, META_BYTES = 24, CATALOG_TABLES = 8 };
 #define CATALOG_MAP_BYTES (UINT64_C(16) << 30)
 
 static enum err path_of(const struct engine *e, const char *name, char to[ENGINE_PATH_BYTES_MAX])
@@ -101,9 +101,9 @@ static enum err read_meta(struct engine *e, struct bytes raw)
         bytes_take_le64(&in, &checksum) != OK) {
         return E_CORRUPT;
     }
-    if (version != FORMAT_VERSION) {
-        log_line(LOG_ERROR, "storage", "catalog.mdb has format version=%u, this build knows %d",
-                 version, FORMAT_VERSION);
+    if (version != FORMAT_VERSION && version != FORMAT_VERSION_OLD) {
+        log_line(LOG_ERROR, "storage", "catalog.mdb has format version=%u, this build knows %d, %d",
+                 version, FORMAT_VERSION_OLD, FORMAT_VERSION);
         return E_VERSION;
     }
     if (checksum != hash_bytes((struct bytes){raw.at, META_BYTES - 8}) || partition_s == 0 ||
@@ -111,19 +111,33 @@ static enum err read_meta(struct engine *e, struct bytes raw)
         return E_CORRUPT;
     }
     e->partition_s = (int64_t)partition_s;
+    e->catalog_is_old = version == FORMAT_VERSION_OLD;
     return OK;
 }
 
-static enum err write_meta(struct engine *e, struct kv_txn *txn, struct kv_table table)
+static enum err put_meta(const struct engine *e, struct kv_txn *txn, struct kv_table table)
 {
     uint8_t raw[META_BYTES];
     struct writer w = {raw, 0, sizeof raw};
-    e->partition_s = (int64_t)e->options.partition_s;
     TRY(writer_put_le32(&w, FORMAT_VERSION));
     TRY(writer_put_le32(&w, 0));
-    TRY(writer_put_le64(&w, e->options.partition_s));
+    TRY(writer_put_le64(&w, (uint64_t)e->partition_s));
     TRY(writer_put_le64(&w, hash_bytes((struct bytes){raw, w.size})));
     return kv_put(txn, table, bytes_of("store"), (struct bytes){raw, w.size}, KV_UPSERT);
+}
+
+static enum err write_meta(const struct engine *e, struct kv *kv)
+{
+    struct kv_table table;
+    struct kv_txn *txn;
+    TRY(kv_table_open(kv, "meta", &table));
+    TRY(kv_write_begin(kv, &txn));
+    enum err result = put_meta(e, txn, table);
+    if (result != OK) {
+        kv_abort(txn);
+        return result;
+    }
+    return kv_commit(txn);
 }
 
 /* The length of a period is fixed when the store is made. */
@@ -133,33 +147,31 @@ static enum err open_meta(struct engine *e)
     struct kv_txn *txn;
     struct bytes raw;
     TRY(kv_table_open(e->catalog_file, "meta", &table));
-    TRY(kv_write_begin(e->catalog_file, &txn));
+    TRY(kv_read_begin(e->catalog_file, &txn));
     enum err result = kv_get(txn, table, bytes_of("store"), &raw);
+    result = result == OK ? read_meta(e, raw) : result;
+    kv_abort(txn);
     if (result != E_NOT_FOUND) {
-        result = result == OK ? read_meta(e, raw) : result;
-        kv_abort(txn);
         return result;
     }
-    result = write_meta(e, txn, table);
-    if (result != OK) {
-        kv_abort(txn);
-        return result;
-    }
-    return kv_commit(txn);
+    e->partition_s = (int64_t)e->options.partition_s;
+    return write_meta(e, e->catalog_file);
 }
+
+static const struct kv_options catalog_options = {.map_bytes = CATALOG_MAP_BYTES,
+                                                  .tables = CATALOG_TABLES};
 
 static enum err open_catalog_file(struct engine *e)
 {
-    const struct kv_options options = {.map_bytes = CATALOG_MAP_BYTES, .tables = CATALOG_TABLES};
     char path[ENGINE_PATH_BYTES_MAX];
     TRY(path_of(e, "catalog.mdb", path));
-    return kv_open(path, &options, &e->catalog_file);
+    TRY(kv_open(path, &catalog_options, &e->catalog_file));
+    return open_meta(e);
 }
 
 enum err engine_open_catalog(struct engine *e)
 {
     enum err result = open_catalog_file(e);
-    result = result == OK ? open_meta(e) : result;
     if (result != OK) {
         log_line(LOG_ERROR, "storage", "cannot open path=%s/catalog.mdb error=%s",
                  e->options.directory, err_name(result));
@@ -179,17 +191,70 @@ static enum err confirm_catalog(struct engine *e)
     return OK;
 }
 
-enum err engine_save_catalog(struct engine *e)
+static enum err save_into(struct engine *e, struct kv *kv)
+{
+    TRY(catalogue_save(e->catalogue, kv));
+    TRY(texts_save(e->texts, kv));
+    return last_save(e->last, atomic_load(&e->horizon_ns), kv);
+}
+
+static enum err fill_catalog(void *context, struct kv *kv)
+{
+    struct engine *e = context;
+    TRY(write_meta(e, kv));
+    return save_into(e, kv);
+}
+
+/* What the old file has that this build cannot read, somebody may want to look at. */
+static enum err keep_damaged(struct engine *e, const char *path)
+{
+    char copy[ENGINE_PATH_BYTES_MAX];
+    if (catalogue_damaged(e->catalogue) + last_damaged(e->last) == 0) {
+        return OK;
+    }
+    TRY(path_of(e, "catalog.mdb.v1", copy));
+    return link(path, copy) == 0 || errno == EEXIST ? OK : E_IO;
+}
+
+/* A file of the old version is replaced by one of this version, whole. */
+static enum err upgrade_catalog(struct engine *e)
+{
+    char path[ENGINE_PATH_BYTES_MAX];
+    TRY(path_of(e, "catalog.mdb", path));
+    TRY(keep_damaged(e, path));
+    kv_close(e->catalog_file);
+    e->catalog_file = NULL;
+    catalogue_forget_file(e->catalogue);
+    last_forget_file(e->last);
+    texts_forget_file(e->texts);
+    e->catalog_unnamed = true;
+    TRY(kv_replace(path, &catalog_options, fill_catalog, e));
+    e->catalog_unnamed = false;
+    e->catalog_confirmed = true;
+    log_line(LOG_INFO, "storage", "catalog.mdb is of format version=%d now, was %d", FORMAT_VERSION,
+             FORMAT_VERSION_OLD);
+    return open_catalog_file(e);
+}
+
+static enum err save_catalog(struct engine *e)
 {
     if (e->catalog_file == NULL) {
         TRY(open_catalog_file(e));
     }
-    enum err result = catalogue_save(e->catalogue, e->catalog_file);
-    result = result == OK ? texts_save(e->texts, e->catalog_file) : result;
-    if (result == OK) {
-        result = last_save(e->last, atomic_load(&e->horizon_ns), e->catalog_file);
+    if (e->catalog_is_old) {
+        return upgrade_catalog(e);
     }
-    result = result == OK ? confirm_catalog(e) : result;
+    if (e->catalog_unnamed) {
+        TRY(sync_directory(e->options.directory));
+        e->catalog_unnamed = false;
+    }
+    TRY(save_into(e, e->catalog_file));
+    return confirm_catalog(e);
+}
+
+enum err engine_save_catalog(struct engine *e)
+{
+    enum err result = save_catalog(e);
     if (result != OK) { /* After a failed commit LMDB refuses all that follow. */
         kv_close(e->catalog_file);
         e->catalog_file = NULL;

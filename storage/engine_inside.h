@@ -82,6 +82,8 @@ struct engine {
 
     struct kv *catalog_file; /* NULL after a failure; the next checkpoint opens it again. */
     bool catalog_confirmed;  /* See kv_confirm(). */
+    bool catalog_is_old;     /* Its format; the next save replaces it. */
+    bool catalog_unnamed;    /* It was replaced, and that may not be on the disk. */
     struct catalogue *catalogue;
     struct texts *texts;
     struct last *last;

@@ -166,15 +166,17 @@ static enum err open_kv(const char *path, const struct kv_options *options, unsi
     return OK;
 }
 
-/* The first pages of a file, on the disk before the file has its name. */
-static enum err write_new(const char *path, const struct kv_options *options)
+/* A file with all that is in it from the start, on the disk before it has its name. */
+static enum err write_new(const char *path, const struct kv_options *options, kv_fill *fill,
+                          void *context)
 {
     struct kv *kv;
     if (unlink(path) != 0 && errno != ENOENT) {
         return E_IO;
     }
     TRY(open_kv(path, options, MDB_NOLOCK, &kv));
-    enum err e = translate(mdb_env_sync(kv->env, 1));
+    enum err e = fill == NULL ? OK : fill(context, kv);
+    e = e == OK ? translate(mdb_env_sync(kv->env, 1)) : e;
     kv_close(kv);
     return e;
 }
@@ -191,17 +193,37 @@ enum err kv_rename(const char *from, const char *to)
     return e;
 }
 
-/* A power cut leaves no file or one that opens. */
-static enum err make_file(const char *path, const struct kv_options *options)
+static enum err write_and_rename(const char *path, const struct kv_options *options, kv_fill *fill,
+                                 void *context)
 {
     char *fresh;
     if (asprintf(&fresh, "%s.new", path) < 0) {
         return E_NO_MEMORY;
     }
-    enum err e = write_new(fresh, options);
-    e = e == OK ? kv_rename(fresh, path) : e;
+    enum err e = write_new(fresh, options, fill, context);
+    if (e == OK && rename(fresh, path) != 0) {
+        e = translate(errno);
+    }
     free(fresh);
     return e;
+}
+
+/* A power cut leaves no file or one that opens. */
+static enum err make_file(const char *path, const struct kv_options *options)
+{
+    TRY(write_and_rename(path, options, NULL, NULL));
+    enum err e = kv_sync_name(path);
+    if (e != OK) {
+        (void)unlink(path); /* Whoever finds it would take its name for certain. */
+    }
+    return e;
+}
+
+enum err kv_replace(const char *path, const struct kv_options *options, kv_fill *fill,
+                    void *context)
+{
+    TRY(write_and_rename(path, options, fill, context));
+    return kv_sync_name(path);
 }
 
 enum err kv_open(const char *path, const struct kv_options *options, struct kv **out)

@@ -37,6 +37,13 @@ MUST_USE enum err kv_open(const char *path, const struct kv_options *options, st
 MUST_USE enum err kv_rename(const char *from, const char *to);
 void kv_close(struct kv *kv); /* NULL is fine. No transaction may be open. */
 
+/* Write a file anew, in place of the one of that name, which nobody may have open. A power cut
+ * leaves the old file, or all that `fill` put into the new one. After an error, too: the new one,
+ * and that its name is on the disk is not certain, or the old one. */
+typedef enum err kv_fill(void *context, struct kv *kv);
+MUST_USE enum err kv_replace(const char *path, const struct kv_options *options, kv_fill *fill,
+                             void *context);
+
 /* Bytes the file takes on disk. */
 uint64_t kv_file_bytes(const struct kv *kv);
 

@@ -30,6 +30,7 @@
     X(seals, "store.seals", "")                                                                    \
     X(seal_failures, "store.seals.failed", "")                                                     \
     X(corrupt_chunks, "store.corrupt.chunks", "")                                                  \
+    X(corrupt_catalogue, "store.corrupt.catalogue", "")                                            \
     X(corrupt_records, "store.corrupt.records", "")                                                \
     X(groups, "store.groups", "")                                                                  \
     X(series, "store.series", "")                                                                  \

@@ -52,6 +52,19 @@ uint32_t catalogue_series_count(const struct catalogue *c)
     return atomic_load_explicit(&c->series_count, memory_order_acquire);
 }
 
+uint32_t catalogue_damaged(const struct catalogue *c)
+{
+    return c->damaged;
+}
+
+void catalogue_close_groups(struct catalogue *c, uint32_t groups, uint32_t closed)
+{
+    if (groups > catalogue_group_count(c)) {
+        atomic_store_explicit(&c->group_count, groups, memory_order_release);
+    }
+    c->closed_groups = closed;
+}
+
 static struct group *find_group(const struct catalogue *c, uint32_t id)
 {
     _Atomic(struct group *) *slot = segments_find(&c->groups, sizeof *slot, id);
@@ -118,7 +131,8 @@ static bool is_topic_with_room(void *context, uint32_t id)
 {
     const struct wanted *w = context;
     const struct group *g = known_group(w->c, id);
-    return bytes_equal(g->topic, w->text) && atomic_load(&g->columns) < GROUP_COLUMNS_MAX;
+    return id >= w->c->closed_groups && bytes_equal(g->topic, w->text) &&
+           atomic_load(&g->columns) < GROUP_COLUMNS_MAX;
 }
 
 enum err catalogue_find(struct catalogue *c, struct bytes path, struct series_ref *out)

@@ -92,8 +92,15 @@ void series_list_fini(struct series_list *l);
 MUST_USE enum err catalogue_define(struct catalogue *c, struct series_ref ref, struct bytes topic,
                                    struct bytes name);
 
-/* Keep what is not kept yet in `kv` / read all of it. One thread. Errors of kv.h. */
+/* Keep what is not kept yet in `kv` / read all of it. One thread. Errors of kv.h. What is damaged
+ * is logged, counted and left out. */
 MUST_USE enum err catalogue_save(struct catalogue *c, struct kv *kv);
 MUST_USE enum err catalogue_load(struct catalogue *c, struct kv *kv);
+uint32_t catalogue_damaged(const struct catalogue *c);
+
+/* Read a file of format version 1, which is not saved to any more. */
+MUST_USE enum err catalogue_load_v1(struct catalogue *c, struct kv *kv);
+/* The next save writes everything: to another file. */
+void catalogue_forget_file(struct catalogue *c);
 
 #endif /* STORAGE_CATALOGUE_CATALOGUE_H */

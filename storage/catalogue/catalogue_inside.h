@@ -22,6 +22,13 @@ struct series_order {
     uint32_t ids[];
 };
 
+/* How far the file has the names; the saving thread's. */
+struct names_kept {
+    uint32_t series;    /* So many are in the file, */
+    uint32_t open_from; /* those from here on in the last pack, */
+    uint32_t open_pack; /* which has this number. */
+};
+
 /* catalogue_tag.c: changed under the catalogue's lock. */
 struct tag_store {
     struct arena arena;
@@ -49,9 +56,18 @@ struct catalogue {
 
     struct tag_store tags;
 
-    uint32_t kept; /* Series that are in the file; the saving thread's. */
+    /* Groups below this get no further columns: where damage took names, places may be in use. */
+    uint32_t closed_groups;
+    uint32_t damaged; /* What loading left out. */
+    struct names_kept kept;
 };
 
 const struct series *catalogue_series_at(const struct catalogue *c, uint32_t index);
+
+/* Before others start: ids below `groups` were given out; groups below `closed` get no further
+ * columns. */
+void catalogue_close_groups(struct catalogue *c, uint32_t groups, uint32_t closed);
+/* Log and count what loading leaves out. */
+void catalogue_note_damage(struct catalogue *c, const char *what);
 
 #endif /* STORAGE_CATALOGUE_CATALOGUE_INSIDE_H */

@@ -50,4 +50,7 @@ void texts_skip(struct texts *t, uint32_t id);
 MUST_USE enum err texts_save(struct texts *t, struct kv *kv);
 MUST_USE enum err texts_load(struct texts *t, struct kv *kv);
 
+/* The next save writes everything: to another file. */
+void texts_forget_file(struct texts *t);
+
 #endif /* STORAGE_CATALOGUE_TEXTS_H */

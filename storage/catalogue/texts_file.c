@@ -81,6 +81,11 @@ enum err texts_save(struct texts *t, struct kv *kv)
     return e;
 }
 
+void texts_forget_file(struct texts *t)
+{
+    t->kept = 0;
+}
+
 /* Size and bytes; a text that was lost has no bytes to borrow. */
 static enum err take_text(struct bytes *in, bool *is_lost, struct bytes *text)
 {

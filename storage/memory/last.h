@@ -1,7 +1,7 @@
 /* The newest value of every series, by event time; at equal times the one that came later.
  *
  * One thread puts, any thread finds, without a lock and without disk (promise P4, and why asking
- * for the last value of a city is cheap). Kept in catalog.mdb, table "last", so that it outlives
+ * for the last value of a city is cheap). Kept in catalog.mdb, table "newest", so that it outlives
  * the journal's trimming. Inside this room only; docs/FORMAT.md, "Catalogue". */
 
 #ifndef STORAGE_MEMORY_LAST_H
@@ -30,8 +30,13 @@ MUST_USE enum err last_find(const struct last *l, struct series_ref ref, int64_t
  * than `horizon_ns` are left out. Errors of kv.h: what was not kept is tried again next time. */
 MUST_USE enum err last_save(struct last *l, int64_t horizon_ns, struct kv *kv);
 
-/* Before anyone else. Damaged values are logged and left out, as are those of groups at or above
- * `group_end`. */
-MUST_USE enum err last_load(struct last *l, uint32_t group_end, struct kv *kv);
+/* Before anyone else. Damaged values and those of series without a name are logged, counted and
+ * left out. _v1: a file of format version 1, which is not saved to any more. */
+MUST_USE enum err last_load(struct last *l, const struct catalogue *c, struct kv *kv);
+MUST_USE enum err last_load_v1(struct last *l, const struct catalogue *c, struct kv *kv);
+uint32_t last_damaged(const struct last *l);
+
+/* The next save writes everything: to another file. */
+void last_forget_file(struct last *l);
 
 #endif /* STORAGE_MEMORY_LAST_H */

@@ -16,7 +16,7 @@
 #include "storage/verify/kv_check.h"
 #include "storage/verify/verify_inside.h"
 
-enum { TABLES_MAX = 8, CHECKSUM_BYTES = 8, SERIES_MAX = INT32_MAX };
+enum { TABLES_MAX = 8, CHECKSUM_BYTES = 8, META_BYTES = 24, SERIES_MAX = INT32_MAX };
 
 void verify_fault(struct verify *v, const char *what, const char *where, ...)
 {
@@ -122,6 +122,25 @@ bool verify_has_text(const struct verify *v, double value)
 bool verify_is_summed(struct bytes value)
 {
     return is_sum(value, 0, false);
+}
+
+bool verify_meta(struct verify *v, struct bytes value, struct verify_versions known,
+                 uint32_t *version, uint64_t *number)
+{
+    struct bytes in = value;
+    uint32_t spare;
+    if (value.size != META_BYTES || !verify_is_summed(value) ||
+        bytes_take_le32(&in, version) != OK || bytes_take_le32(&in, &spare) != OK ||
+        bytes_take_le64(&in, number) != OK) {
+        verify_fault(v, "what the file says of itself fails its checksum", "table meta");
+        return false;
+    }
+    if (*version < known.least || *version > known.most) {
+        v->newer = true;
+        verify_fault(v, "a version this build does not know", "table meta");
+        return false;
+    }
+    return true;
 }
 
 static int by_name(const void *a, const void *b)

@@ -20,6 +20,8 @@ struct verify {
     struct catalogue *catalogue;
     struct texts *texts;
     int64_t partition_s;    /* 0: unknown. */
+    bool catalogue_is_old;  /* Of format version 1. */
+    uint64_t names;         /* Series the catalogue's file tells of. */
     uint64_t last_position; /* Of the journal, ever. 0: unknown. */
     uint64_t pairs;         /* Of the table walked last. */
     bool newer;             /* Something is of a version this build does not know. */
@@ -51,6 +53,13 @@ bool verify_is_summed(struct bytes value);
 
 /* Whether the value is a number, or a text the dictionary has. */
 bool verify_has_text(const struct verify *v, double value);
+
+/* What a file says it is: version, nothing, a number, checksum. False: a fault was reported. */
+struct verify_versions {
+    uint32_t least, most; /* That this build knows. */
+};
+bool verify_meta(struct verify *v, struct bytes value, struct verify_versions known,
+                 uint32_t *version, uint64_t *number);
 
 MUST_USE enum err verify_catalogue(struct verify *v);
 MUST_USE enum err verify_journal(struct verify *v);

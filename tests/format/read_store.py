@@ -13,6 +13,7 @@ from collections import namedtuple
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+import read_catalogue as catalogue
 import read_journal as journal
 from read_chunk import Chunk, Cursor, double_of, is_nan
 from read_lmdb import Broken, Environment, need
@@ -56,28 +57,42 @@ class Store:
 
     def read_catalogue(self):
         environment = Environment(self.directory / "catalog.mdb")
-        ((key, value),) = environment.read("meta")
-        need(key == b"store", "meta of the catalogue")
+        meta = dict(environment.read("meta"))
+        value = meta[b"store"]
         version, zero, self.period_s, checksum = struct.unpack("<IIQQ", value)
-        need(version == 1 and zero == 0, "catalogue of version", version)
+        need(version in (1, 2) and zero == 0, "catalogue of version", version)
         need(xxh3(value[:16], 0) == checksum, "checksum of the store's meta record")
-        self.paths, self.known, topics = {}, set(), {}
+        self.catalogue_version = version
+        self.paths, self.known, self.topics, self.last = {}, set(), {}, {}
+        self.read_names(environment) if version == 2 else self.read_names_v1(environment)
+        self.texts = {}
+        for key, value in environment.read("texts"):
+            self.read_texts(key, value)
+        self.read_newest(environment) if version == 2 else self.read_newest_v1(environment)
+        if version == 2 and self.paths:
+            groups, closed = catalogue.read_groups(meta[b"groups"])
+            need(closed <= groups and max(self.paths)[0] < groups, "groups beyond", groups)
+
+    def read_names(self, environment):
+        before = -1
+        for key, value in environment.read("names"):
+            (number,) = struct.unpack(">I", key)
+            need(number == before + 1, "number of a pack", number)
+            for group, column, topic, name in catalogue.read_names(key, value):
+                self.add_path(group, column, topic, name)
+            before = number
+
+    def read_names_v1(self, environment):
         for key, value in environment.read("series"):
             group, column = struct.unpack(">IB", key)
             need(column < 64 and xxh3(value[:-8], xxh3(key)) == int.from_bytes(value[-8:], "little"), "checksum of a series")
             topic_size, name_size = struct.unpack_from("<HH", value)
             need(len(value) == 4 + topic_size + name_size + 8, "size of a series")
             topic, name = value[4:4 + topic_size], value[4 + topic_size:-8]
-            need(topics.setdefault(group, topic) == topic, "topics of group", group)
             self.add_path(group, column, topic.decode(), name.decode())
-        self.texts = {}
-        for key, value in environment.read("texts"):
-            self.read_texts(key, value)
-        self.last = {}
-        for key, value in environment.read("last"):
-            self.read_last(key, value)
 
     def add_path(self, group, column, topic, name):
+        need(self.topics.setdefault(group, topic) == topic, "topics of group", group)
         path = topic + "/" + name if name else topic
         need(len(path.encode()) <= 1024 and path not in self.known, "path", path)
         self.known.add(path)
@@ -101,13 +116,22 @@ class Store:
         need(bits & 0xFFFFFFFF in self.texts, "text", bits & 0xFFFFFFFF, "is not there")
         return self.texts[bits & 0xFFFFFFFF]
 
-    def read_last(self, key, value):
-        (group,) = struct.unpack(">I", key)
-        need(xxh3(value[:-8], xxh3(key)) == int.from_bytes(value[-8:], "little"), "checksum of last values")
-        before = -1
-        for column, time, bits in struct.iter_unpack("<BqQ", value[:-8]):
-            need(before < column < 64 and (group, column) in self.paths, "last values of group", group)
-            self.last[group, column], before = (time, bits), column
+    def read_newest(self, environment):
+        packs = [(struct.unpack(">I", key)[0], key, value) for key, value in environment.read("newest")]
+        ends = [first for first, _, _ in packs[1:]] + [2**32]
+        for (first, key, value), end in zip(packs, ends):
+            for group, column, time, bits in catalogue.read_newest(key, value):
+                need(first <= group < end and (group, column) in self.paths, "newest value of group", group)
+                self.last[group, column] = (time, bits)
+
+    def read_newest_v1(self, environment):
+        for key, value in environment.read("last"):
+            (group,) = struct.unpack(">I", key)
+            need(xxh3(value[:-8], xxh3(key)) == int.from_bytes(value[-8:], "little"), "checksum of last values")
+            before = -1
+            for column, time, bits in struct.iter_unpack("<BqQ", value[:-8]):
+                need(before < column < 64 and (group, column) in self.paths, "last values of group", group)
+                self.last[group, column], before = (time, bits), column
 
     # The journal.
 

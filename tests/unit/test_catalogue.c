@@ -167,6 +167,152 @@ static void what_was_saved_is_loaded_at_its_place(void **state)
     directory_remove(&dir);
 }
 
+/* Flip a bit of one pack of names; -1: the last. */
+static void damage_pack(struct kv *kv, int number)
+{
+    struct kv_table table = {0};
+    struct kv_txn *txn = NULL;
+    struct kv_cursor *c = NULL;
+    struct bytes key = {NULL, 0}, value = {NULL, 0};
+    uint8_t copy[4096], key_copy[4];
+    assert_ok(kv_table_open(kv, "names", &table));
+    assert_ok(kv_write_begin(kv, &txn));
+    assert_ok(kv_cursor_open(txn, table, &c));
+    if (number < 0) {
+        assert_ok(kv_cursor_last(c, &key, &value));
+    } else {
+        const uint8_t from[4] = {0, 0, 0, (uint8_t)number};
+        assert_ok(kv_cursor_seek(c, (struct bytes){from, sizeof from}, &key, &value));
+    }
+    memcpy(copy, value.at, value.size);
+    memcpy(key_copy, key.at, sizeof key_copy);
+    copy[value.size / 3] ^= 1;
+    kv_cursor_close(c);
+    assert_ok(kv_put(txn, table, (struct bytes){key_copy, sizeof key_copy},
+                     (struct bytes){copy, value.size}, KV_UPSERT));
+    assert_ok(kv_commit(txn));
+}
+
+enum { DAMAGE_SERIES = 3000 };
+
+static void intern_devices(struct catalogue *c, struct series_ref refs[DAMAGE_SERIES])
+{
+    for (unsigned i = 0; i < DAMAGE_SERIES; i++) {
+        char topic[32], name[8];
+        snprintf(topic, sizeof topic, "device/%u", i / 3);
+        snprintf(name, sizeof name, "f%u", i % 3);
+        refs[i] = intern(c, topic, name);
+    }
+}
+
+/* What stayed is where it was; what was lost gets new places, and nobody gets the old ones. */
+static void expect_places(struct catalogue *c, const struct series_ref before[DAMAGE_SERIES])
+{
+    static struct series_ref after[DAMAGE_SERIES];
+    const uint32_t groups = catalogue_group_count(c);
+    unsigned moved = 0;
+    for (unsigned i = 0; i < DAMAGE_SERIES; i++) {
+        char path[48];
+        struct series_ref found;
+        snprintf(path, sizeof path, "device/%u/f%u", i / 3, i % 3);
+        if (catalogue_find(c, bytes_of(path), &found) == OK) {
+            assert_int_equal(found.group, before[i].group);
+            assert_int_equal(found.column, before[i].column);
+        }
+    }
+    intern_devices(c, after);
+    for (unsigned i = 0; i < DAMAGE_SERIES; i++) {
+        const bool is_same =
+            after[i].group == before[i].group && after[i].column == before[i].column;
+        assert_true(is_same || after[i].group >= groups);
+        moved += !is_same;
+    }
+    assert_true(groups >= DAMAGE_SERIES / 3);
+    assert_true(moved > 0 && moved < DAMAGE_SERIES);
+    assert_true(intern(c, "device/0", "new").group >= groups);
+}
+
+static void a_damaged_pack_costs_its_own_names_only(void **state)
+{
+    static struct series_ref refs[DAMAGE_SERIES];
+    (void)state;
+    for (int number = -1; number < 2; number++) {
+        struct directory dir;
+        directory_make(&dir);
+        struct catalogue *c = fresh(100000), *again = fresh(100000), *third = fresh(100000);
+        struct kv *kv = open_kv(&dir);
+        intern_devices(c, refs);
+        assert_ok(catalogue_save(c, kv));
+        damage_pack(kv, number);
+        assert_ok(catalogue_load(again, kv));
+        assert_int_equal(catalogue_damaged(again), 1);
+        expect_places(again, refs);
+        const uint32_t count = catalogue_series_count(again);
+        assert_ok(catalogue_save(again, kv));
+        assert_ok(catalogue_load(third, kv)); /* It is as damaged as before, and no more. */
+        assert_int_equal(catalogue_damaged(third), 1);
+        assert_int_equal(catalogue_series_count(third), count);
+        kv_close(kv);
+        catalogue_destroy(c);
+        catalogue_destroy(again);
+        catalogue_destroy(third);
+        directory_remove(&dir);
+    }
+}
+
+/* Names of every kind, saved and loaded at any moment: all have the place they had. */
+static void restarts_between_saves_keep_every_place(void **state)
+{
+    enum { NAMES = 4000 };
+    static struct series_ref refs[NAMES];
+    (void)state;
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        struct directory dir;
+        struct rng rng = {seed};
+        directory_make(&dir);
+        struct kv *kv = open_kv(&dir);
+        struct catalogue *c = fresh(100000);
+        for (unsigned i = 0; i < NAMES; i++) {
+            char topic[64], name[32];
+            snprintf(topic, sizeof topic, "%c/%u/%u", 'a' + (int)rng_below(&rng, 3),
+                     rng_below(&rng, 50), i / 7);
+            snprintf(name, sizeof name, rng_below(&rng, 2) == 0 ? "n/%u" : "%u", i);
+            refs[i] = intern(c, topic, rng_below(&rng, 4) == 0 ? "" : name);
+            if (rng_below(&rng, 300) == 0) {
+                assert_ok(catalogue_save(c, kv));
+            }
+            if (rng_below(&rng, 600) == 0) { /* Those not saved come from the journal. */
+                struct catalogue *next = fresh(100000);
+                assert_ok(catalogue_load(next, kv));
+                for (uint32_t k = 0; k < catalogue_series_count(c); k++) {
+                    struct series_ref ref = catalogue_series(c, k);
+                    const struct group *g = catalogue_group(c, ref.group);
+                    const struct series_name *n = group_name(g, ref.column);
+                    assert_ok(
+                        catalogue_define(next, ref, g->topic, (struct bytes){n->at, n->size}));
+                }
+                assert_int_equal(catalogue_series_count(next), catalogue_series_count(c));
+                catalogue_destroy(c);
+                c = next;
+            }
+        }
+        assert_ok(catalogue_save(c, kv));
+        struct catalogue *last = fresh(100000);
+        assert_ok(catalogue_load(last, kv));
+        assert_int_equal(catalogue_series_count(last), catalogue_series_count(c));
+        for (unsigned i = 0; i < NAMES; i++) {
+            uint8_t a[SERIES_PATH_BYTES_MAX], b[SERIES_PATH_BYTES_MAX];
+            const size_t size = catalogue_path(c, refs[i], a);
+            assert_int_equal(catalogue_path(last, refs[i], b), size);
+            assert_memory_equal(a, b, size);
+        }
+        catalogue_destroy(c);
+        catalogue_destroy(last);
+        kv_close(kv);
+        directory_remove(&dir);
+    }
+}
+
 static void a_place_taken_by_another_is_corrupt(void **state)
 {
     (void)state;
@@ -241,6 +387,8 @@ int main(void)
         cmocka_unit_test(limits_and_bad_names_are_refused),
         cmocka_unit_test(filters_select_in_order_of_paths),
         cmocka_unit_test(what_was_saved_is_loaded_at_its_place),
+        cmocka_unit_test(a_damaged_pack_costs_its_own_names_only),
+        cmocka_unit_test(restarts_between_saves_keep_every_place),
         cmocka_unit_test(a_place_taken_by_another_is_corrupt),
         cmocka_unit_test(threads_agree_on_the_places),
     };

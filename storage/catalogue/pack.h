@@ -1,0 +1,44 @@
+/* What the packs of catalog.mdb have in common: a pack is one value of a table that holds many
+ * small things under one checksum, sized to fill a page of the file. docs/FORMAT.md, "Catalogue".
+ *
+ * Texts that repeat inside a pack are its words: written out the first time, by number after that.
+ * Inside this room only. */
+
+#ifndef STORAGE_CATALOGUE_PACK_H
+#define STORAGE_CATALOGUE_PACK_H
+
+#include <stdint.h>
+
+#include "base/bytes.h"
+
+enum {
+    PACK_BYTES_MAX = 4080, /* One overflow page of LMDB. */
+    PACK_SUM_BYTES = 8,
+    PACK_BODY_BYTES_MAX = PACK_BYTES_MAX - PACK_SUM_BYTES
+};
+
+/* Room for `more` bytes behind what is written; the buffer is of malloc. E_NO_MEMORY. */
+MUST_USE enum err pack_reserve(struct writer *w, size_t more);
+
+/* Append the checksum of what is written, under `key`. E_NO_MEMORY. */
+MUST_USE enum err pack_seal(struct bytes key, struct writer *w);
+
+/* The body of a sound pack. E_CORRUPT. */
+MUST_USE enum err pack_open(struct bytes key, struct bytes value, struct bytes *body);
+
+/* Words in order of their first use. They are borrowed: from whom they were put, or the body. */
+struct pack_words { /* Zeroed: none. */
+    struct bytes *at;
+    uint32_t count, room;
+};
+
+void pack_words_fini(struct pack_words *words);
+
+/* Append a word, or its number. The writer has room for a word of this size and 2 varints.
+ * E_NO_MEMORY. */
+MUST_USE enum err pack_put_word(struct pack_words *words, struct writer *w, struct bytes word);
+
+/* E_CORRUPT, E_NO_MEMORY. */
+MUST_USE enum err pack_take_word(struct pack_words *words, struct bytes *in, struct bytes *word);
+
+#endif /* STORAGE_CATALOGUE_PACK_H */

@@ -1,0 +1,70 @@
+/* Any bytes read as the packs of the catalogue. What decodes is written again and must read the
+ * same: no name, value or place may change on its way. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "storage/catalogue/name_pack.h"
+#include "storage/memory/last_pack.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static bool is_same_place(struct series_ref a, struct series_ref b)
+{
+    return a.group == b.group && a.column == b.column;
+}
+
+/* One by one: a pack of the writer's own need not hold as many. */
+static void check_name(const struct name_entry *entry)
+{
+    static struct name_pack_reader again;
+    struct name_pack_writer w = {.count = 0};
+    struct name_entry back;
+    CHECK(name_pack_add(&w, entry) == OK);
+    name_pack_open(&again, (struct bytes){w.out.at, w.out.size});
+    CHECK(name_pack_next(&again, &back) == OK);
+    CHECK(is_same_place(entry->ref, back.ref));
+    CHECK(bytes_equal(entry->topic, back.topic) && bytes_equal(entry->name, back.name));
+    CHECK(name_pack_next(&again, &back) == E_END);
+    name_pack_close(&again);
+    name_pack_fini(&w);
+}
+
+static void read_names(struct bytes in)
+{
+    static struct name_pack_reader reader;
+    struct name_entry entry;
+    name_pack_open(&reader, in);
+    while (name_pack_next(&reader, &entry) == OK) {
+        if (entry.topic.size > 0 && entry.name.size <= SERIES_PATH_BYTES_MAX) {
+            check_name(&entry);
+        }
+    }
+    name_pack_close(&reader);
+}
+
+static void read_values(struct bytes in)
+{
+    struct last_pack_state reading = {.has_entries = false}, writing = reading, again = reading;
+    struct last_entry entry, back;
+    uint8_t room[LAST_ENTRY_BYTES_MAX];
+    while (last_pack_take(&reading, &in, &entry) == OK) {
+        struct writer w = {room, 0, sizeof room};
+        if (entry.time_ns < 0) {
+            break; /* None that is loaded. */
+        }
+        last_pack_put(&writing, &w, &entry);
+        struct bytes one = {room, w.size};
+        CHECK(last_pack_take(&again, &one, &back) == OK && one.size == 0);
+        CHECK(is_same_place(entry.ref, back.ref));
+        CHECK(entry.time_ns == back.time_ns && entry.bits == back.bits);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    read_names((struct bytes){data, size});
+    read_values((struct bytes){data, size});
+    return 0;
+}
