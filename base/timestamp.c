@@ -371,3 +371,14 @@ size_t timestamp_write(int64_t time_ns, enum timestamp_format format, char *to)
         UNREACHABLE();
     }
 }
+
+size_t timestamp_write_ahead(int64_t time_ns, int32_t ahead_s, char *to)
+{
+    const unsigned minutes = (unsigned)(ahead_s < 0 ? -ahead_s : ahead_s) / 60;
+    if (ahead_s % 60 != 0) {
+        return write_rfc3339(time_ns, to);
+    }
+    const size_t size = write_rfc3339(time_ns + ahead_s * SECOND_NS, to) - 1; /* Without its Z. */
+    return size + (size_t)snprintf(to + size, TIMESTAMP_TEXT_BYTES_MAX - size, "%c%02u:%02u",
+                                   ahead_s < 0 ? '-' : '+', minutes / 60, minutes % 60);
+}

@@ -45,6 +45,10 @@ MUST_USE enum err timestamp_read_human(struct bytes text, int64_t now_ns, int64_
 /* `5m`, `1h`, `1d`, `90s`: a length > 0 with one of the units above. E_MALFORMED, E_LIMIT. */
 MUST_USE enum err timestamp_read_length(struct bytes text, int64_t *length_ns);
 
+/* As TIMESTAMP_RFC3339, by a clock `ahead_s` of UTC: 2026-11-23T06:16:51+01:00. One that is not
+ * ahead by whole minutes, as before 1970 only, cannot be written so: then it is UTC. */
+size_t timestamp_write_ahead(int64_t time_ns, int32_t ahead_s, char *to);
+
 /* Write; returns the length, no 0 byte is added. `to` has room for TIMESTAMP_TEXT_BYTES_MAX. */
 size_t timestamp_write(int64_t time_ns, enum timestamp_format format, char *to);
 

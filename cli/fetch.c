@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "cli/aggregates.h"
 #include "cli/command.h"
 #include "cli/server.h"
 
@@ -42,11 +41,12 @@ static void show_progress(struct run *r, const struct hejnal_block *b, bool last
 /* Nothing is printed before the server has accepted the request. */
 static enum hejnal_result rows_start(struct run *r)
 {
-    const char *titles[HEJNAL_AGGREGATES_MAX] = {"value"};
     const struct fetch *f = r->fetch;
-    unsigned count = f->query.bucket_ns > 0 ? aggregates_titles(f->query.aggregates, titles) : 1;
-    return rows_create(r->out, f->format, titles, count, &r->rows) == OK ? HEJNAL_OK
-                                                                         : HEJNAL_NO_MEMORY;
+    struct rows_titles titles = f->titles;
+    if (titles.values == 0) {
+        titles.value[titles.values++] = "value";
+    }
+    return rows_create(r->out, f->format, &titles, &r->rows) == OK ? HEJNAL_OK : HEJNAL_NO_MEMORY;
 }
 
 /* Blocks until the end. HEJNAL_END is the good one. */
@@ -100,6 +100,7 @@ int fetch_run(const struct fetch *f)
         hejnal_close(r.server);
         return code;
     }
+    out_set_zone(r.out, f->zone);
     code = answer_run(&r);
     show_progress(&r, NULL, true);
     if (out_close(r.out, code == EXIT_DONE) != OK && code == EXIT_DONE) {

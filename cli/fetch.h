@@ -9,6 +9,8 @@ struct fetch {
     const char *command, *address;
     const char *path; /* Output file; NULL: stdout. */
     struct hejnal_query query;
+    struct rows_titles titles;
+    const struct zone *zone; /* Times are written by its clock; NULL: UTC. */
     enum rows_format format;
     enum timestamp_format times;
 };

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/number.h"
+#include "base/zone.h"
 
 enum { BUFFER_BYTES = 1 << 20, SECOND_BYTES = 19 /* 2026-11-23T05:16:51 */ };
 
@@ -19,7 +20,8 @@ struct out {
     char *path, *part; /* NULL for stdout, and what is no file. */
     int failed;        /* errno of what failed first. */
     enum timestamp_format times;
-    int64_t second; /* Whose text is in `second_text`. */
+    const struct zone *zone; /* NULL: UTC. */
+    int64_t second;          /* Whose text is in `second_text`. */
     char second_text[TIMESTAMP_TEXT_BYTES_MAX];
     uint64_t bytes;
     size_t used;
@@ -175,11 +177,26 @@ static size_t write_fraction(char *to, int64_t rest_ns)
     return (size_t)digits + 2;
 }
 
+void out_set_zone(struct out *o, const struct zone *zone)
+{
+    o->zone = zone;
+}
+
+size_t out_time_text(const struct out *o, enum timestamp_format format, int64_t time_ns,
+                     char to[TIMESTAMP_TEXT_BYTES_MAX])
+{
+    if (o->zone != NULL && format == TIMESTAMP_RFC3339) {
+        const int64_t second = time_ns / NS_PER_S - (time_ns % NS_PER_S < 0);
+        return timestamp_write_ahead(time_ns, zone_ahead(o->zone, second), to);
+    }
+    return timestamp_write(time_ns, format, to);
+}
+
 void out_time(struct out *o, int64_t time_ns)
 {
     char *to = room(o, TIMESTAMP_TEXT_BYTES_MAX);
-    if (o->times != TIMESTAMP_RFC3339 || time_ns < 0) {
-        took(o, timestamp_write(time_ns, o->times, to));
+    if (o->times != TIMESTAMP_RFC3339 || time_ns < 0 || o->zone != NULL) {
+        took(o, out_time_text(o, o->times, time_ns, to));
         return;
     }
     int64_t second = time_ns / NS_PER_S;

@@ -1,5 +1,6 @@
 #include "cli/rows.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -7,51 +8,77 @@
 #include "cli/table.h"
 #include "cli/value_cell.h"
 
-enum { TITLE_BYTES_MAX = 16 };
+enum { TITLE_BYTES_MAX = 20 };
 
 struct rows {
     struct out *out;
     enum rows_format format;
-    unsigned count;
-    const char *titles[HEJNAL_AGGREGATES_MAX];
-    char table_titles[HEJNAL_AGGREGATES_MAX][TITLE_BYTES_MAX];
+    struct rows_titles titles;
+    char table_titles[HEJNAL_VALUES_MAX][TITLE_BYTES_MAX];
     struct table *table;
     bool any;
 };
 
-static enum err table_start(struct rows *r)
+static const char *const series_title[] = {"series"};
+
+/* What stands before the time: keys of a group, or the one path. */
+static unsigned names_of(const struct rows *r, const char *const **titles)
 {
-    const char *titles[2 + HEJNAL_AGGREGATES_MAX] = {"series", "time"};
-    for (unsigned i = 0; i < r->count; i++) {
-        (void)snprintf(r->table_titles[i], TITLE_BYTES_MAX, ">%s", r->titles[i]);
-        titles[2 + i] = r->table_titles[i];
-    }
-    return table_create(r->out, titles, 2 + r->count, &r->table);
+    *titles = r->titles.keys > 0 ? r->titles.key : series_title;
+    return r->titles.keys > 0 ? r->titles.keys : 1;
 }
 
-enum err rows_create(struct out *out, enum rows_format format, const char *const *titles,
-                     unsigned count, struct rows **rows)
+static const char *const *names_in(const struct rows *r, const struct hejnal_block *b)
 {
-    CHECK(count <= HEJNAL_AGGREGATES_MAX);
+    return r->titles.keys > 0 ? b->keys : &b->path;
+}
+
+static enum err table_start(struct rows *r)
+{
+    const char *titles[TABLE_COLUMNS_MAX];
+    const char *const *names;
+    unsigned count = names_of(r, &names);
+    for (unsigned i = 0; i < count; i++) {
+        titles[i] = names[i];
+    }
+    titles[count++] = "time";
+    for (unsigned i = 0; i < r->titles.values; i++) {
+        (void)snprintf(r->table_titles[i], TITLE_BYTES_MAX, ">%s", r->titles.value[i]);
+        titles[count++] = r->table_titles[i];
+    }
+    return table_create(r->out, titles, count, &r->table);
+}
+
+static void csv_start(struct rows *r)
+{
+    const char *const *names;
+    const unsigned count = names_of(r, &names);
+    for (unsigned i = 0; i < count; i++) {
+        out_csv(r->out, names[i]);
+        out_put(r->out, ",", 1);
+    }
+    out_text(r->out, "time");
+    for (unsigned i = 0; i < r->titles.values; i++) {
+        out_text(r->out, ",");
+        out_text(r->out, r->titles.value[i]);
+    }
+    out_text(r->out, "\n");
+}
+
+enum err rows_create(struct out *out, enum rows_format format, const struct rows_titles *titles,
+                     struct rows **rows)
+{
     struct rows *r = calloc(1, sizeof *r);
     if (r == NULL) {
         return E_NO_MEMORY;
     }
-    *r = (struct rows){.out = out, .format = format, .count = count};
-    for (unsigned i = 0; i < count; i++) {
-        r->titles[i] = titles[i];
-    }
+    *r = (struct rows){.out = out, .format = format, .titles = *titles};
     if (format == ROWS_TABLE && table_start(r) != OK) {
         free(r);
         return E_NO_MEMORY;
     }
     if (format == ROWS_CSV) {
-        out_text(out, "series,time");
-        for (unsigned i = 0; i < count; i++) {
-            out_text(out, ",");
-            out_text(out, titles[i]);
-        }
-        out_text(out, "\n");
+        csv_start(r);
     }
     out_text(out, format == ROWS_JSON ? "[" : "");
     *rows = r;
@@ -64,25 +91,48 @@ static const char *text_of(const struct hejnal_block *b, size_t row)
     return b->text == NULL ? NULL : b->text[row];
 }
 
+/* A bucket has no such value: the cell is empty. */
+static bool is_none(const struct rows *r, double value)
+{
+    return r->titles.are_buckets && isnan(value);
+}
+
+static enum err table_value(struct rows *r, double value, const char *text)
+{
+    if (text != NULL) {
+        return table_cell(r->table, text);
+    }
+    return is_none(r, value) ? table_cell(r->table, "") : table_number(r->table, value);
+}
+
 static enum err table_row(struct rows *r, const struct hejnal_block *b, size_t row)
 {
-    TRY(table_cell(r->table, b->path));
+    const char *const *titles, *const *names = names_in(r, b);
+    const unsigned count = names_of(r, &titles);
+    for (unsigned i = 0; i < count; i++) {
+        TRY(table_cell(r->table, names[i]));
+    }
     TRY(table_time(r->table, b->times[row]));
-    for (unsigned i = 0; i < r->count; i++) {
-        const char *text = text_of(b, row);
-        TRY(text != NULL ? table_cell(r->table, text) : table_number(r->table, b->column[i][row]));
+    for (unsigned i = 0; i < r->titles.values; i++) {
+        TRY(table_value(r, b->column[i][row], text_of(b, row)));
     }
     return OK;
 }
 
 static void csv_row(struct rows *r, const struct hejnal_block *b, size_t row)
 {
-    out_csv(r->out, b->path);
-    out_put(r->out, ",", 1);
-    out_time(r->out, b->times[row]);
-    for (unsigned i = 0; i < r->count; i++) {
+    const char *const *titles, *const *names = names_in(r, b);
+    const unsigned count = names_of(r, &titles);
+    for (unsigned i = 0; i < count; i++) {
+        out_csv(r->out, names[i]);
         out_put(r->out, ",", 1);
-        value_cell_put(r->out, b->column[i][row], text_of(b, row));
+    }
+    out_time(r->out, b->times[row]);
+    for (unsigned i = 0; i < r->titles.values; i++) {
+        out_put(r->out, ",", 1);
+        if (!is_none(r, b->column[i][row])) {
+            value_cell_put(r->out, b->column[i][row], text_of(b, row));
+        }
     }
     out_put(r->out, "\n", 1);
 }
@@ -98,16 +148,23 @@ static void json_value(struct out *out, double number, const char *text)
 
 static void json_row(struct rows *r, const struct hejnal_block *b, size_t row)
 {
+    const char *const *titles, *const *names = names_in(r, b);
+    const unsigned count = names_of(r, &titles);
     if (r->format == ROWS_JSON) {
         out_text(r->out, r->any ? ",\n" : "\n");
     }
-    out_text(r->out, "{\"series\":");
-    out_json(r->out, b->path);
-    out_text(r->out, ",\"time\":");
+    out_text(r->out, "{");
+    for (unsigned i = 0; i < count; i++) {
+        out_json(r->out, titles[i]);
+        out_text(r->out, ":");
+        out_json(r->out, names[i]);
+        out_text(r->out, ",");
+    }
+    out_text(r->out, "\"time\":");
     out_json_time(r->out, b->times[row]);
-    for (unsigned i = 0; i < r->count; i++) {
+    for (unsigned i = 0; i < r->titles.values; i++) {
         out_text(r->out, ",\"");
-        out_text(r->out, r->titles[i]);
+        out_text(r->out, r->titles.value[i]);
         out_text(r->out, "\":");
         json_value(r->out, b->column[i][row], text_of(b, row));
     }
@@ -117,7 +174,7 @@ static void json_row(struct rows *r, const struct hejnal_block *b, size_t row)
 
 enum err rows_block(struct rows *r, const struct hejnal_block *block)
 {
-    CHECK(block->columns == r->count);
+    CHECK(block->columns == r->titles.values);
     for (size_t row = 0; row < block->rows; row++) {
         switch (r->format) {
         case ROWS_TABLE:

@@ -126,6 +126,6 @@ enum err table_number(struct table *t, double value)
 enum err table_time(struct table *t, int64_t time_ns)
 {
     char text[TIMESTAMP_TEXT_BYTES_MAX + 1];
-    text[timestamp_write(time_ns, TIMESTAMP_RFC3339, text)] = 0;
+    text[out_time_text(t->out, TIMESTAMP_RFC3339, time_ns, text)] = 0;
     return table_cell(t, text);
 }

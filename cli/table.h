@@ -11,7 +11,7 @@
 #include "base/err.h"
 #include "cli/out.h"
 
-enum { TABLE_COLUMNS_MAX = 16, TABLE_ROWS_KEPT = 10000, TABLE_CELL_BYTES_MAX = 1100 };
+enum { TABLE_COLUMNS_MAX = 32, TABLE_ROWS_KEPT = 10000, TABLE_CELL_BYTES_MAX = 1100 };
 
 struct table;
 

@@ -28,14 +28,15 @@ static enum err print_row(struct out *out, struct table *table, const struct hej
     return table_cell(table, age);
 }
 
-static enum hejnal_result print_all(struct hejnal *h, const char *filter, struct out *out,
-                                    bool is_table)
+/* `before_ns` 0: of all series; else of those that are silent since. */
+static enum hejnal_result print_all(struct hejnal *h, const char *filter, int64_t before_ns,
+                                    struct out *out, bool is_table)
 {
     static const char *const titles[] = {"series", ">value", "time", ">age"};
     struct hejnal_answer *answer = NULL;
     struct table *table = NULL;
     struct hejnal_last last;
-    enum hejnal_result result = hejnal_last(h, filter, &answer);
+    enum hejnal_result result = hejnal_silent(h, filter, before_ns, &answer);
     bool any = false;
     while (result == HEJNAL_OK) {
         result = hejnal_next_last(answer, &last);
@@ -61,19 +62,23 @@ int cmd_last(int argc, char **argv)
 {
     const char *address = SERVER_DEFAULT;
     int format = 0;
+    int64_t older_ns = 0;
     struct hejnal *h;
     struct out *out;
     const struct option_row rows[] = {
         {"--format", OPTION_CHOICE, &format, 0, 0, "table|csv", NULL, "Default table."},
+        {"--older-than", OPTION_LENGTH, &older_ns, 0, 0, NULL, "LENGTH",
+         "Only series that are silent for longer: 1h."},
         SERVER_OPTION(&address),
     };
     struct arguments o = {
         "last",
         "FILTER",
         "The newest value, by event time, of every series a topic filter selects.",
-        "  hejnal last 'krakow/water/#'\n",
+        "  hejnal last 'krakow/water/#'\n"
+        "  hejnal last 'krakow/#' --older-than 1h\n",
         rows,
-        2,
+        sizeof rows / sizeof rows[0],
         1,
         1,
         0,
@@ -90,7 +95,8 @@ int cmd_last(int argc, char **argv)
         hejnal_close(h);
         return command_fail(EXIT_FAILED, "last", "out of memory");
     }
-    enum hejnal_result result = print_all(h, o.positional[0], out, format == 0);
+    enum hejnal_result result = print_all(
+        h, o.positional[0], older_ns > 0 ? clock_wall_ns() - older_ns : 0, out, format == 0);
     code = result == HEJNAL_END ? EXIT_DONE : server_fail("last", h, result);
     hejnal_close(h);
     if (out_close(out, true) != OK && code == EXIT_DONE) {

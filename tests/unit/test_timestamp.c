@@ -272,6 +272,26 @@ static void every_day_agrees_with_the_c_library(void **state)
     }
 }
 
+static void local_clocks_are_written_with_their_offset(void **state)
+{
+    static const struct {
+        int64_t time_ns;
+        int32_t ahead_s;
+        const char *text;
+    } cases[] = {{0, 3600, "1970-01-01T01:00:00+01:00"},
+                 {INT64_C(1774745999500000000), 3600, "2026-03-29T01:59:59.500+01:00"},
+                 {INT64_C(1774746000000000000), -16200, "2026-03-28T20:30:00-04:30"},
+                 {0, -1800, "1969-12-31T23:30:00-00:30"},
+                 {0, 5040, "1970-01-01T01:24:00+01:24"},
+                 {0, 5041, "1970-01-01T00:00:00Z"}};
+    char text[TIMESTAMP_TEXT_BYTES_MAX];
+    (void)state;
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const size_t size = timestamp_write_ahead(cases[i].time_ns, cases[i].ahead_s, text);
+        assert_true(bytes_equal((struct bytes){(uint8_t *)text, size}, bytes_of(cases[i].text)));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +302,7 @@ int main(void)
         cmocka_unit_test(times_are_written_whole_or_with_their_fraction),
         cmocka_unit_test(every_time_reads_back_from_its_text),
         cmocka_unit_test(every_day_agrees_with_the_c_library),
+        cmocka_unit_test(local_clocks_are_written_with_their_offset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
