@@ -32,6 +32,8 @@ enum err thread_start(struct thread *t, const char *name, void (*main)(void *), 
     }
     *start = (struct start){main, argument};
     (void)sigfillset(&all);
+    (void)sigdelset(&all, SIGBUS); /* Of the thread's own making. */
+    (void)sigdelset(&all, SIGSEGV);
     CHECK(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
     int failed = pthread_create(&t->id, NULL, run, start);
     CHECK(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);

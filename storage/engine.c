@@ -265,6 +265,7 @@ void engine_stats(struct engine *e, struct engine_stats *out)
         .texts = texts_end(e->texts),
         .disk_bytes = engine_disk_bytes(e),
         .partitions_dropped = atomic_load(&c->partitions_dropped),
+        .partitions_quarantined = atomic_load(&c->partitions_quarantined),
     };
     add_view_stats(e, out);
 }

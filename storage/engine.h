@@ -43,9 +43,10 @@ struct engine_stats {
     uint64_t corrupt_records;   /* Met at recovery; skipped. */
     uint64_t corrupt_catalogue; /* Packs of names or newest values left out at the start. */
     uint64_t groups, series, texts, partitions;
-    uint64_t sealed;             /* Of the partitions. */
-    uint64_t disk_bytes;         /* All files of the store. */
-    uint64_t partitions_dropped; /* By retention. */
+    uint64_t sealed;                 /* Of the partitions. */
+    uint64_t disk_bytes;             /* All files of the store. */
+    uint64_t partitions_dropped;     /* By retention. */
+    uint64_t partitions_quarantined; /* Cannot be read: kept aside, their points are missing. */
 };
 
 /* Store thread: open the directory (made if absent, locked against a second process: E_BUSY), read

@@ -83,6 +83,7 @@ enum err engine_checkpoint_begin(struct engine *e)
     }
     c->view = view_hold(e);
     c->result = (struct checkpoint_result){0};
+    c->working = NULL;
     c->running = true;
     return OK;
 }
@@ -121,8 +122,9 @@ static enum err find_part(void *context, struct part_period period, struct part 
     }
     p = p != NULL ? p : find_opened(&e->checkpoint, period);
     if (p == NULL) {
-        return open_part(e, period, out);
+        TRY(open_part(e, period, &p));
     }
+    e->checkpoint.working = p;
     *out = p;
     return OK;
 }
@@ -133,6 +135,7 @@ static enum err confirm_parts(struct engine *e, struct part *const *parts, size_
     for (size_t i = 0; i < count; i++) {
         if (part_applied(parts[i]) >= e->first_kept &&
             part_period(parts[i]).end_ns > atomic_load(&e->horizon_ns)) {
+            e->checkpoint.working = parts[i];
             TRY(part_confirm(parts[i]));
         }
     }
@@ -161,8 +164,16 @@ enum err engine_checkpoint_run(struct engine *e)
     return confirm_parts(e, c->opened, c->opened_count);
 }
 
+/* The part with which the run failed is damaged so that nothing more goes into it. */
+static void take_out(struct engine_shown *shown, const struct part *damaged)
+{
+    for (int i = 0; damaged != NULL && i < VIEW_LAYERS; i++) {
+        view_part_remove(&shown->layer[i], damaged);
+    }
+}
+
 /* The parts this run opened are shown also after a failure: they may be complete. */
-static enum err publish(struct engine *e, bool drop_frozen)
+static enum err publish(struct engine *e, bool drop_frozen, const struct part *damaged)
 {
     struct engine_checkpoint *c = &e->checkpoint;
     struct engine_shown shown;
@@ -170,6 +181,7 @@ static enum err publish(struct engine *e, bool drop_frozen)
     for (size_t i = 0; i < c->opened_count; i++) {
         view_part_add(&shown.layer[VIEW_ACTIVE], c->opened[i]);
     }
+    take_out(&shown, damaged);
     if (drop_frozen) {
         shown.head[0] = shown.head[--shown.heads];
     }
@@ -209,17 +221,33 @@ static enum err trim_journal(struct engine *e)
     return result;
 }
 
+/* Show what the run has made. A damaged part steps aside, so that the next run, with the same rows,
+ * makes a new one. */
+static enum err show(struct engine *e, enum err run)
+{
+    struct part *damaged = run == E_CORRUPT ? e->checkpoint.working : NULL;
+    char name[PART_NAME_BYTES_MAX];
+    if (damaged != NULL) {
+        part_name_write(part_name(damaged), name);
+    }
+    enum err result = publish(e, run == OK, damaged);
+    if (damaged != NULL && result == OK) {
+        (void)!engine_quarantine(e, name, run); /* Out of sight in any case; the log says so. */
+    }
+    return run != OK ? run : result;
+}
+
 enum err engine_checkpoint_end(struct engine *e, enum err run)
 {
     struct engine_checkpoint *c = &e->checkpoint;
     CHECK(c->running);
+    enum err result = show(e, run);
     view_drop(e, c->view);
     c->view = NULL;
+    c->working = NULL;
     c->running = false;
     engine_count(&e->counters.duplicates, c->result.duplicates);
     engine_count(&e->counters.overwritten, c->result.overwritten);
-    enum err published = publish(e, run == OK);
-    enum err result = run != OK ? run : published;
     if (result != OK) {
         engine_count(&e->counters.checkpoint_failures, 1);
         return result;

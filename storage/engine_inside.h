@@ -45,7 +45,7 @@ struct engine_view {
 struct engine_counters {
     _Atomic uint64_t rows, points, commits, commit_failures, duplicates, overwritten, checkpoints,
         checkpoint_failures, seals, seal_failures, corrupt_chunks, corrupt_records,
-        partitions_dropped, journal_bytes, journal_position;
+        partitions_dropped, partitions_quarantined, journal_bytes, journal_position;
 };
 
 struct engine_checkpoint {
@@ -53,6 +53,7 @@ struct engine_checkpoint {
     uint64_t frozen_position; /* Journal position of the last row in the frozen head. */
     const struct view *view;  /* Held from begin to end. */
     struct part **opened;     /* By this run, one reference each; the worker's until end. */
+    struct part *working;     /* The last one it wrote to. */
     size_t opened_count;
     struct checkpoint_result result;
 };
@@ -153,6 +154,14 @@ MUST_USE enum err engine_replay(struct engine *e);
 MUST_USE enum err engine_mend(struct engine *e);
 MUST_USE enum err engine_mark_defined(struct engine *e, uint32_t group, uint64_t columns);
 MUST_USE enum err engine_mark_catalogue(struct engine *e);
+
+/* engine_quarantine.c: a file of parts/ that cannot be read gets another name, logged. An error,
+ * `why` or E_LIMIT: it could not be renamed. Then how many such files there are, after all others.
+ */
+MUST_USE enum err engine_quarantine(struct engine *e, const char *file_name, enum err why);
+MUST_USE enum err engine_count_quarantined(struct engine *e);
+/* engine_parts.c: a number that is taken. */
+void engine_note_number(struct engine *e, uint32_t number);
 
 /* engine_receipts.c */
 MUST_USE enum err engine_keep_receipts(struct engine *e); /* Puts state; syncs nothing. */

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -17,13 +18,39 @@ struct part_list {
     size_t count;
 };
 
-static enum err open_part(struct engine *e, struct part_name name, struct part **out)
+enum { FILE_BYTES_MIN = 8192 }; /* The first two pages are there before a file has its name. */
+
+static bool is_ours(const struct engine *e, struct part_name name)
 {
-    const bool is_ours =
-        name.kind == PART_SEALED
-            ? part_period_is_whole(name.period, e->partition_s)
-            : name.period.end_ns - name.period.start_ns == e->partition_s * NS_PER_S;
-    return is_ours ? part_open(e->parts_directory, name, out) : E_CORRUPT;
+    return name.kind == PART_SEALED
+               ? part_period_is_whole(name.period, e->partition_s)
+               : name.period.end_ns - name.period.start_ns == e->partition_s * NS_PER_S;
+}
+
+static enum err open_part(struct engine *e, const char *file_name, struct part_name name,
+                          struct part **out)
+{
+    char path[ENGINE_PATH_BYTES_MAX];
+    struct stat file;
+    int size = snprintf(path, sizeof path, "%s/%s", e->parts_directory, file_name);
+    if (size > 0 && (size_t)size < sizeof path && stat(path, &file) == 0 &&
+        file.st_size < FILE_BYTES_MIN) {
+        return E_CORRUPT;
+    }
+    return part_open(e->parts_directory, name, out);
+}
+
+/* The file itself is at fault: the rest of the store can do without it. */
+static bool is_unreadable(enum err e)
+{
+    return e == E_CORRUPT || e == E_IO || e == E_NOT_FOUND;
+}
+
+void engine_note_number(struct engine *e, uint32_t number)
+{
+    if (number > atomic_load(&e->file_number)) {
+        atomic_store(&e->file_number, number);
+    }
 }
 
 static void remove_rubbish(const struct engine *e, const char *file_name)
@@ -50,14 +77,16 @@ static enum err open_one(struct engine *e, const char *file_name, struct part_li
         return E_NO_MEMORY;
     }
     list->at = grown;
-    enum err result = open_part(e, name, &grown[list->count]);
+    engine_note_number(e, name.number);
+    enum err result =
+        is_ours(e, name) ? open_part(e, file_name, name, &grown[list->count]) : E_MALFORMED;
+    if (is_unreadable(result)) {
+        return engine_quarantine(e, file_name, result);
+    }
     if (result != OK) {
         log_line(LOG_ERROR, "storage", "cannot open partition path=%s/%s error=%s",
                  e->parts_directory, file_name, err_name(result));
         return result;
-    }
-    if (name.number > atomic_load(&e->file_number)) {
-        atomic_store(&e->file_number, name.number);
     }
     list->count++;
     return OK;
@@ -173,6 +202,7 @@ enum err engine_open_parts(struct engine *e)
 {
     struct part_list list = {NULL, 0};
     enum err result = open_all(e, &list);
+    result = result == OK ? engine_count_quarantined(e) : result;
     if (result == OK) {
         drop_sealed(&list);
         struct part **room = calloc(VIEW_LAYERS * (list.count + 1), sizeof(struct part *));

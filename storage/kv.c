@@ -11,16 +11,11 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "storage/kv_guard.h"
 
 /* A page allocated and freed by one transaction is never written, so a sound file may end a few
  * pages before the last page it counts. A cut off one misses more. */
-enum {
-    KEY_BYTES_MAX = 511,
-    READERS_MAX = 256,
-    FIRST_PAGES = 2, /* Which of the commits counts. */
-    MISSING_PAGES_MAX = 64,
-    CONFIRM_BYTES_MAX = 64
-};
+enum { KEY_BYTES_MAX = 511, READERS_MAX = 256, MISSING_PAGES_MAX = 64, CONFIRM_BYTES_MAX = 64 };
 
 struct kv {
     MDB_env *env;
@@ -56,7 +51,12 @@ static enum err translate(int code)
         return E_NO_MEMORY;
     case MDB_READERS_FULL:
     case EBUSY:
+    case EMFILE:
+    case ENFILE:
         return E_BUSY;
+    case EACCES:
+    case EPERM:
+        return E_DENIED;
     case MDB_VERSION_MISMATCH:
         return E_VERSION;
     case MDB_CORRUPTED:
@@ -130,6 +130,14 @@ static enum err check_size(struct kv *kv)
     return ftruncate(fd, (off_t)(need * pages.ms_psize)) == 0 ? OK : translate(errno);
 }
 
+/* LMDB found what cannot be; without a guard it ends the process. */
+static void on_assert(MDB_env *env, const char *text)
+{
+    (void)env;
+    (void)text;
+    kv_guard_fail();
+}
+
 static enum err open_env(struct kv *kv, const char *path, const struct kv_options *options,
                          unsigned flags)
 {
@@ -139,6 +147,7 @@ static enum err open_env(struct kv *kv, const char *path, const struct kv_option
     }
     TRY(translate(mdb_env_set_mapsize(kv->env, options->map_bytes)));
     TRY(translate(mdb_env_set_maxdbs(kv->env, options->tables)));
+    TRY(translate(mdb_env_set_assert(kv->env, on_assert)));
     TRY(translate(mdb_env_set_maxreaders(kv->env, READERS_MAX)));
     TRY(translate(mdb_env_open(kv->env, path, flags, 0644)));
     return check_size(kv);
@@ -228,11 +237,14 @@ enum err kv_replace(const char *path, const struct kv_options *options, kv_fill 
 
 enum err kv_open(const char *path, const struct kv_options *options, struct kv **out)
 {
+    kv_guard_install();
     if (access(path, F_OK) != 0) {
         if (options->read_only) {
             return E_NOT_FOUND;
         }
         TRY(make_file(path, options));
+    } else if (!options->read_only) {
+        TRY(kv_guard_check(path, options->check_values));
     }
     return open_kv(path, options, 0, out);
 }
@@ -255,106 +267,54 @@ uint64_t kv_file_bytes(const struct kv *kv)
     return (uint64_t)file.st_blocks * 512;
 }
 
-/* Every named table; stops at the first `visit` that fails. */
-static enum err each_table(MDB_txn *txn,
-                           enum err (*visit)(void *context, MDB_txn *txn, const char *name),
-                           void *context)
+/* The free list is a table without a name: each value begins with how many pages it names. */
+static enum err count_free(MDB_txn *txn, uint64_t *pages)
 {
-    MDB_dbi names;
+    const MDB_dbi free_list = 0;
     MDB_cursor *cursor;
     MDB_val key, value;
-    TRY(translate(mdb_dbi_open(txn, NULL, 0, &names)));
-    TRY(translate(mdb_cursor_open(txn, names, &cursor)));
-    enum err e = translate(mdb_cursor_get(cursor, &key, &value, MDB_FIRST));
-    while (e == OK) {
-        char *name = strndup(key.mv_data, key.mv_size);
-        e = name == NULL ? E_NO_MEMORY : visit(context, txn, name);
-        free(name);
-        e = e != OK ? e : translate(mdb_cursor_get(cursor, &key, &value, MDB_NEXT));
+    TRY(translate(mdb_cursor_open(txn, free_list, &cursor)));
+    enum err e = OK;
+    while ((e = translate(mdb_cursor_get(cursor, &key, &value, MDB_NEXT))) == OK) {
+        size_t count;
+        memcpy(&count, value.mv_data, sizeof count);
+        *pages += count;
     }
     mdb_cursor_close(cursor);
     return e == E_NOT_FOUND ? OK : e;
-}
-
-static enum err add_pages(void *context, MDB_txn *txn, const char *name)
-{
-    MDB_dbi table;
-    MDB_stat pages;
-    TRY(translate(mdb_dbi_open(txn, name, 0, &table)));
-    TRY(translate(mdb_stat(txn, table, &pages)));
-    *(uint64_t *)context += pages.ms_branch_pages + pages.ms_leaf_pages + pages.ms_overflow_pages;
-    return OK;
 }
 
 enum err kv_used_bytes(struct kv *kv, uint64_t *out)
 {
-    uint64_t pages = FIRST_PAGES;
+    uint64_t unused = 0;
     MDB_txn *txn;
-    MDB_stat main;
-    TRY(translate(mdb_env_stat(kv->env, &main)));
+    MDB_stat pages;
+    MDB_envinfo info;
+    TRY(translate(mdb_env_stat(kv->env, &pages)));
+    TRY(translate(mdb_env_info(kv->env, &info)));
     TRY(translate(mdb_txn_begin(kv->env, NULL, MDB_RDONLY, &txn)));
-    enum err e = each_table(txn, add_pages, &pages);
+    enum err e = count_free(txn, &unused);
     mdb_txn_abort(txn);
     TRY(e);
-    *out = (pages + main.ms_leaf_pages) * main.ms_psize;
+    *out = (info.me_last_pgno + 1 - unused) * pages.ms_psize;
     return OK;
 }
 
-static enum err copy_pairs(MDB_cursor *cursor, MDB_txn *to, MDB_dbi table)
+enum err kv_copy(struct kv *kv, const char *path)
 {
-    MDB_val key, value;
-    enum err e = translate(mdb_cursor_get(cursor, &key, &value, MDB_FIRST));
-    while (e == OK) {
-        TRY(translate(mdb_put(to, table, &key, &value, MDB_APPEND)));
-        e = translate(mdb_cursor_get(cursor, &key, &value, MDB_NEXT));
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (fd < 0) {
+        return errno == EEXIST ? E_BUSY : translate(errno);
     }
-    return e == E_NOT_FOUND ? OK : e;
-}
-
-static enum err copy_table(void *context, MDB_txn *from, const char *name)
-{
-    MDB_txn *to = context;
-    MDB_dbi source, target;
-    MDB_cursor *cursor;
-    TRY(translate(mdb_dbi_open(from, name, 0, &source)));
-    TRY(translate(mdb_dbi_open(to, name, MDB_CREATE, &target)));
-    TRY(translate(mdb_cursor_open(from, source, &cursor)));
-    enum err e = copy_pairs(cursor, to, target);
-    mdb_cursor_close(cursor);
-    return e;
-}
-
-static enum err copy_tables(struct kv *from, struct kv *to)
-{
-    MDB_txn *reading, *writing;
-    TRY(translate(mdb_txn_begin(from->env, NULL, MDB_RDONLY, &reading)));
-    enum err e = translate(mdb_txn_begin(to->env, NULL, 0, &writing));
-    if (e == OK) {
-        e = each_table(reading, copy_table, writing);
-        if (e == OK) {
-            e = translate(mdb_txn_commit(writing));
-        } else {
-            mdb_txn_abort(writing);
-        }
+    enum err e = translate(mdb_env_copyfd2(kv->env, fd, MDB_CP_COMPACT));
+    if (e == OK && fsync(fd) != 0) {
+        e = translate(errno);
     }
-    mdb_txn_abort(reading);
-    return e;
-}
-
-/* All that `kv` holds at `fresh`, on the disk. */
-static enum err write_copy(struct kv *kv, const char *fresh, const struct kv_options *options)
-{
-    struct kv *copy;
-    if (unlink(fresh) != 0 && errno != ENOENT) {
-        return E_IO;
-    }
-    enum err e = open_kv(fresh, options, MDB_NOLOCK, &copy);
-    if (e == OK) {
-        e = copy_tables(kv, copy);
-        kv_close(copy);
+    if (close(fd) != 0 && e == OK) {
+        e = translate(errno);
     }
     if (e != OK) {
-        (void)unlink(fresh);
+        (void)unlink(path);
     }
     return e;
 }
@@ -380,28 +340,21 @@ enum err kv_compact(struct kv **kv, const char *path, const struct kv_options *o
     if (asprintf(&fresh, "%s.new", path) < 0) {
         return E_NO_MEMORY;
     }
-    enum err e = write_copy(*kv, fresh, options);
+    enum err e = unlink(fresh) == 0 || errno == ENOENT ? kv_copy(*kv, fresh) : E_IO;
     e = e == OK ? take_place(kv, fresh, path, options) : e;
     free(fresh);
     return e;
 }
 
-enum err kv_copy(struct kv *kv, const char *path)
+static enum err find_table(MDB_txn *txn, const char *name, MDB_dbi *dbi)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-    if (fd < 0) {
-        return errno == EEXIST ? E_BUSY : translate(errno);
+    struct kv_guard guard;
+    if (sigsetjmp(guard.back, 0) != 0) {
+        return E_CORRUPT;
     }
-    enum err e = translate(mdb_env_copyfd2(kv->env, fd, MDB_CP_COMPACT));
-    if (e == OK && fsync(fd) != 0) {
-        e = translate(errno);
-    }
-    if (close(fd) != 0 && e == OK) {
-        e = translate(errno);
-    }
-    if (e != OK) {
-        (void)unlink(path);
-    }
+    kv_guard_set(&guard);
+    enum err e = translate(mdb_dbi_open(txn, name, 0, dbi));
+    kv_guard_set(NULL);
     return e;
 }
 
@@ -411,7 +364,8 @@ static enum err open_table(struct kv *kv, const char *name, bool make, struct kv
     MDB_txn *txn;
     MDB_dbi dbi;
     TRY(translate(mdb_txn_begin(kv->env, NULL, make ? 0 : MDB_RDONLY, &txn)));
-    enum err e = translate(mdb_dbi_open(txn, name, make ? MDB_CREATE : 0, &dbi));
+    enum err e =
+        make ? translate(mdb_dbi_open(txn, name, MDB_CREATE, &dbi)) : find_table(txn, name, &dbi);
     if (e != OK) {
         mdb_txn_abort(txn);
         return e;
@@ -488,9 +442,18 @@ enum err kv_get(struct kv_txn *txn, struct kv_table table, struct bytes key, str
 {
     CHECK(is_key(key));
     MDB_val k = val_of(key), v;
-    TRY(translate(mdb_get(txn_of(txn), table.id, &k, &v)));
-    *value = bytes_of_val(v);
-    return OK;
+    struct kv_guard guard;
+    if (sigsetjmp(guard.back, 0) != 0) {
+        return E_CORRUPT;
+    }
+    kv_guard_set(&guard);
+    enum err e = translate(mdb_get(txn_of(txn), table.id, &k, &v));
+    if (e == OK) {
+        kv_guard_touch(bytes_of_val(v));
+        *value = bytes_of_val(v);
+    }
+    kv_guard_set(NULL);
+    return e;
 }
 
 enum err kv_confirm(struct kv *kv, struct kv_table table, struct bytes key)
@@ -524,9 +487,17 @@ enum err kv_delete(struct kv_txn *txn, struct kv_table table, struct bytes key)
 enum err kv_cursor_open(struct kv_txn *txn, struct kv_table table, struct kv_cursor **out)
 {
     MDB_cursor *cursor;
-    TRY(translate(mdb_cursor_open(txn_of(txn), table.id, &cursor)));
-    *out = (struct kv_cursor *)cursor;
-    return OK;
+    struct kv_guard guard;
+    if (sigsetjmp(guard.back, 0) != 0) {
+        return E_CORRUPT;
+    }
+    kv_guard_set(&guard);
+    enum err e = translate(mdb_cursor_open(txn_of(txn), table.id, &cursor));
+    if (e == OK) {
+        *out = (struct kv_cursor *)cursor;
+    }
+    kv_guard_set(NULL);
+    return e;
 }
 
 void kv_cursor_close(struct kv_cursor *c)
@@ -540,12 +511,30 @@ static enum err move(struct kv_cursor *c, MDB_val k, MDB_cursor_op op, struct by
                      struct bytes *value)
 {
     MDB_val v;
-    enum err e = translate(mdb_cursor_get(cursor_of(c), &k, &v, op));
-    if (e != OK) {
-        return e == E_NOT_FOUND ? E_END : e;
+    struct kv_guard guard;
+    if (sigsetjmp(guard.back, 0) != 0) {
+        return E_CORRUPT;
     }
-    *key = bytes_of_val(k);
-    *value = bytes_of_val(v);
+    kv_guard_set(&guard);
+    enum err e = translate(mdb_cursor_get(cursor_of(c), &k, &v, op));
+    if (e == OK) {
+        kv_guard_touch(bytes_of_val(k));
+        *key = bytes_of_val(k);
+        *value = bytes_of_val(v);
+    }
+    kv_guard_set(NULL);
+    return e == E_NOT_FOUND ? E_END : e;
+}
+
+enum err kv_touch(struct bytes value)
+{
+    struct kv_guard guard;
+    if (sigsetjmp(guard.back, 0) != 0) {
+        return E_CORRUPT;
+    }
+    kv_guard_set(&guard);
+    kv_guard_touch(value);
+    kv_guard_set(NULL);
     return OK;
 }
 

@@ -5,8 +5,8 @@
  * an environment at a time; read transactions are cheap and must be short. Keys 1..511 bytes.
  *
  * Errors: E_NO_SPACE (disk, quota or map full), E_IO (write or sync failed, or the environment
- * panicked: close, reopen, replay), E_CORRUPT, E_VERSION, E_NO_MEMORY; E_NOT_FOUND, E_END where
- * named. */
+ * panicked: close, reopen, replay), E_CORRUPT, E_VERSION, E_NO_MEMORY, E_BUSY (no descriptor free),
+ * E_DENIED (permissions); E_NOT_FOUND, E_END where named. */
 
 #ifndef STORAGE_KV_H
 #define STORAGE_KV_H
@@ -23,6 +23,7 @@ struct kv_cursor;
 struct kv_options {
     uint64_t map_bytes; /* Upper limit of the file's size; address space, not disk. */
     unsigned tables;    /* Named tables it may hold. */
+    bool check_values;  /* Look at the pages of values, too, before writing: of all, or of none. */
     bool read_only;     /* E_NOT_FOUND when the file is absent; takes no lock file. */
 };
 
@@ -51,8 +52,8 @@ uint64_t kv_file_bytes(const struct kv *kv);
 MUST_USE enum err kv_used_bytes(struct kv *kv, uint64_t *out);
 
 /* Put a file without unused pages in the place of `*kv`, which was opened with this path and these
- * options, and open it. No transaction may be open; tables must be opened anew. All it holds is
- * written in one transaction, so keep it to some megabytes. A crash at any moment leaves the old
+ * options, and open it. No transaction may be open; tables must be opened anew. Takes as long
+ * as writing all it holds. A crash at any moment leaves the old
  * file or the new one. On failure nothing has changed, or `*kv` is NULL: then the name must be made
  * sure by kv_sync_name() before the file is opened and written again. */
 MUST_USE enum err kv_compact(struct kv **kv, const char *path, const struct kv_options *options);
@@ -85,6 +86,10 @@ MUST_USE enum err kv_put(struct kv_txn *txn, struct kv_table table, struct bytes
 /* `value` is borrowed until the transaction ends or writes. E_NOT_FOUND. */
 MUST_USE enum err kv_get(struct kv_txn *txn, struct kv_table table, struct bytes key,
                          struct bytes *value);
+
+/* Fetch a value a cursor gave: many are passed over unread. E_CORRUPT: it is not where the file
+ * says or cannot be read; to read it would end the process. */
+MUST_USE enum err kv_touch(struct bytes value);
 
 /* Soon `value`, borrowed as by kv_get(), will be read: let the system fetch it meanwhile, in one
  * go. Pages are else read one by one, when they are touched. */

@@ -38,6 +38,7 @@
     X(sealed, "store.partitions.sealed", "")                                                       \
     X(partitions, "store.partitions", "")                                                          \
     X(disk_bytes, "store.disk.bytes", "bytes")                                                     \
+    X(partitions_quarantined, "store.partitions.quarantined", "")                                  \
     X(partitions_dropped, "store.partitions.dropped", "")
 
 /* More than there are. */

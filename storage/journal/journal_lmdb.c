@@ -370,7 +370,8 @@ static enum err open_tables(struct journal_lmdb *j)
 
 static enum err open_file(struct journal_lmdb *j)
 {
-    const struct kv_options options = {.map_bytes = j->map_bytes, .tables = TABLES};
+    const struct kv_options options = {
+        .map_bytes = j->map_bytes, .tables = TABLES, .check_values = true};
     if (j->is_unnamed) {
         TRY(kv_sync_name(j->path));
         j->is_unnamed = false;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "storage/kv.h"
 #include "storage/part/part_meta.h"
 
 enum { ENTRIES_FIRST = 64, ENTRIES_MANY = 4096 };
@@ -92,8 +93,9 @@ static enum err consider(struct chunk_list *l, uint8_t layer, struct bytes key, 
 {
     struct part_key place;
     struct chunk chunk;
-    if (chunk_read(key, value, &chunk) != OK || part_key_read(key, &place) != OK ||
-        chunk.first_ns != place.first_ns || chunk.last_ns < chunk.first_ns) {
+    if (kv_touch(value) != OK || chunk_read(key, value, &chunk) != OK ||
+        part_key_read(key, &place) != OK || chunk.first_ns != place.first_ns ||
+        chunk.last_ns < chunk.first_ns) {
         l->damaged[layer]++;
         return OK;
     }
@@ -165,9 +167,15 @@ static enum err load_part(struct chunk_list *l, uint8_t layer, struct part *p)
         return OK;
     }
     l->flushes[layer] = part_flush_count(p); /* Before the cursor opens: it sees no fewer. */
-    TRY(part_cursor_open(p, l->series.group, &cursor));
-    enum err e = walk(l, layer, cursor);
-    part_cursor_close(cursor);
+    enum err e = part_cursor_open(p, l->series.group, &cursor);
+    if (e == OK) {
+        e = walk(l, layer, cursor);
+        part_cursor_close(cursor);
+    }
+    if (e == E_CORRUPT) { /* Between the chunks: those that can be found are shown. */
+        l->damaged[layer]++;
+        return OK;
+    }
     return e;
 }
 

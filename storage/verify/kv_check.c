@@ -68,6 +68,7 @@ struct check {
     kv_check_report *report;
     void *context;
     uint64_t faults;
+    bool tree_only; /* Pages of values are not looked at. */
 };
 
 /* A walk through one table. */
@@ -162,31 +163,46 @@ static int count_nodes(struct check *c, uint64_t number, const struct page_heade
     return (header->lower - PAGE_HEADER_BYTES) / 2;
 }
 
+/* `pages` from `number` on are those of one value. */
+static void use_pages(struct walk *w, uint64_t number, uint64_t pages)
+{
+    struct check *c = w->check;
+    for (uint64_t i = 0; i < pages; i++) {
+        if (c->seen[number + i]++ != 0) {
+            fault(c, number + i, "the page is used twice");
+        }
+    }
+    w->overflow_pages += pages;
+}
+
 /* A value with pages of its own. */
 static void check_overflow(struct walk *w, uint64_t from, struct node *node)
 {
     struct check *c = w->check;
     struct page_header header;
     uint64_t number, size = node->header.low | (uint64_t)node->header.high << 16;
-    memcpy(&number, node->data.at, sizeof number);
-    const uint8_t *page = take_page(c, number, PAGE_OVERFLOW, &header);
-    node->data = (struct bytes){NULL, 0};
-    if (page == NULL) {
-        return;
-    }
-    uint64_t pages = header.lower | (uint64_t)header.upper << 16;
     uint64_t need = (PAGE_HEADER_BYTES + size + c->page_bytes - 1) / c->page_bytes;
-    if (pages != need || number + pages - 1 > c->last_page ||
-        (number + pages) * c->page_bytes > c->file_bytes) {
+    memcpy(&number, node->data.at, sizeof number);
+    node->data = (struct bytes){NULL, 0};
+    if (number < 2 || number > c->last_page || need > c->last_page - number + 1 ||
+        (number + need) * c->page_bytes > c->file_bytes) {
         fault(c, from, "a value is longer than its pages");
         return;
     }
-    for (uint64_t i = 1; i < pages; i++) {
-        if (c->seen[number + i]++ != 0) {
-            fault(c, number + i, "the page is used twice");
-        }
+    if (c->tree_only && !w->is_free_list) {
+        use_pages(w, number, need);
+        return;
     }
-    w->overflow_pages += pages;
+    const uint8_t *page = take_page(c, number, PAGE_OVERFLOW, &header);
+    if (page == NULL) {
+        return;
+    }
+    if ((header.lower | (uint64_t)header.upper << 16) != need) {
+        fault(c, from, "a value is longer than its pages");
+        return;
+    }
+    c->seen[number] = 0;
+    use_pages(w, number, need);
     node->data = (struct bytes){page + PAGE_HEADER_BYTES, size};
 }
 
@@ -379,39 +395,51 @@ static enum err check_file(struct check *c)
     return c->faults > 0 ? E_CORRUPT : OK;
 }
 
-enum err kv_check_bytes(struct bytes file, kv_check_report *report, void *context)
+/* Of a file of `size` bytes. */
+static enum err check_open_file(int fd, size_t size, struct check *c)
 {
-    struct check c = {
-        .map = file.at, .file_bytes = file.size, .report = report, .context = context};
-    return check_file(&c);
+    if (size > 0) {
+        void *map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+        if (map == MAP_FAILED) {
+            return E_NO_MEMORY;
+        }
+        c->map = map;
+        c->file_bytes = size;
+    }
+    enum err e = check_file(c);
+    if (size > 0) {
+        (void)munmap((void *)(uintptr_t)c->map, size);
+    }
+    return e;
 }
 
-static enum err check_open_file(int fd, kv_check_report *report, void *context)
+static enum err check_path(const char *path, struct check *c)
 {
     struct stat file;
-    if (fstat(fd, &file) != 0) {
-        return E_IO;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return errno == ENOENT ? E_NOT_FOUND : errno == EACCES ? E_DENIED : E_IO;
     }
-    const size_t size = (size_t)file.st_size;
-    if (size == 0) {
-        return kv_check_bytes((struct bytes){NULL, 0}, report, context);
-    }
-    void *map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
-    if (map == MAP_FAILED) {
-        return E_NO_MEMORY;
-    }
-    enum err e = kv_check_bytes((struct bytes){map, size}, report, context);
-    (void)munmap(map, size);
+    enum err e = fstat(fd, &file) != 0 ? E_IO : check_open_file(fd, (size_t)file.st_size, c);
+    (void)close(fd);
     return e;
 }
 
 enum err kv_check(const char *path, kv_check_report *report, void *context)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return errno == ENOENT ? E_NOT_FOUND : E_IO;
-    }
-    enum err e = check_open_file(fd, report, context);
-    (void)close(fd);
-    return e;
+    struct check c = {.report = report, .context = context};
+    return check_path(path, &c);
+}
+
+enum err kv_check_tree(const char *path, kv_check_report *report, void *context)
+{
+    struct check c = {.report = report, .context = context, .tree_only = true};
+    return check_path(path, &c);
+}
+
+enum err kv_check_bytes(struct bytes file, kv_check_report *report, void *context)
+{
+    struct check c = {
+        .map = file.at, .file_bytes = file.size, .report = report, .context = context};
+    return check_file(&c);
 }

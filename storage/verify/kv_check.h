@@ -16,10 +16,13 @@
 typedef void kv_check_report(void *context, uint64_t page, const char *what);
 
 /* OK: LMDB may open the file and read all of it. E_CORRUPT: faults were reported. E_NOT_FOUND: no
- * file. E_IO, E_NO_MEMORY. Nobody may write to the file meanwhile. */
+ * file. E_IO, E_DENIED, E_NO_MEMORY. Nobody may write to the file meanwhile. */
 MUST_USE enum err kv_check(const char *path, kv_check_report *report, void *context);
 
-/* The same for a file's bytes. Safe on any. */
+/* The same without looking at the pages of values: few pages are read. */
+MUST_USE enum err kv_check_tree(const char *path, kv_check_report *report, void *context);
+
+/* The first for a file's bytes. Safe on any. */
 MUST_USE enum err kv_check_bytes(struct bytes file, kv_check_report *report, void *context);
 
 #endif /* STORAGE_VERIFY_KV_CHECK_H */
