@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "base/thread.h"
+#include "storage/catalogue/catalogue_tag.h"
 #include "storage/engine.h"
 #include "storage/journal/journal.h"
 #include "storage/journal/receipts.h"
@@ -44,7 +45,7 @@ struct engine_view {
 
 struct engine_counters {
     _Atomic uint64_t rows, points, commits, commit_failures, duplicates, overwritten, checkpoints,
-        checkpoint_failures, seals, seal_failures, corrupt_chunks, corrupt_records,
+        checkpoint_failures, seals, seal_failures, corrupt_chunks, corrupt_records, tags_refused,
         partitions_dropped, partitions_quarantined, journal_bytes, journal_position;
 };
 

@@ -120,6 +120,24 @@ static enum err apply_text(struct engine *e, const struct batch_entry *entry)
     return OK;
 }
 
+/* Again and again with the same outcome: what the last entry of a key says. */
+static enum err apply_tag(struct engine *e, const struct batch_entry *entry)
+{
+    const struct series_ref ref = {entry->tag.group, entry->tag.column};
+    const struct group *g = catalogue_group(e->catalogue, ref.group);
+    if (g == NULL || ref.column >= atomic_load_explicit(&g->columns, memory_order_acquire)) {
+        return E_CORRUPT;
+    }
+    enum err result =
+        catalogue_tag_put(e->catalogue, ref, &(struct tag){entry->tag.key, entry->tag.value});
+    if (result == E_LIMIT) {
+        engine_count(&e->counters.tags_refused, 1);
+        log_line(LOG_ERROR, "storage", "tags take all the memory they may, one is left out");
+        return OK;
+    }
+    return result;
+}
+
 static enum err apply_entry(struct engine *e, const struct batch_entry *entry,
                             const struct journal_record *record, bool is_replay)
 {
@@ -131,6 +149,8 @@ static enum err apply_entry(struct engine *e, const struct batch_entry *entry,
         return OK;
     case BATCH_SERIES:
         return is_replay ? apply_series(e, entry) : OK;
+    case BATCH_TAG:
+        return apply_tag(e, entry);
     case BATCH_TEXT:
         return is_replay ? apply_text(e, entry) : OK;
     }

@@ -43,12 +43,27 @@ static enum err define_column(struct engine *e, uint32_t group, uint8_t column)
     return result;
 }
 
-/* Columns of this row that neither journal nor catalogue file knows get a definition. */
-static enum err define_row(struct engine *e, const struct batch_entry *row)
+/* The columns an entry is about; 0: none. */
+static uint64_t columns_of(const struct batch_entry *entry, uint32_t *group)
 {
-    uint32_t group = row->row.group;
+    if (entry->kind == BATCH_ROW) {
+        *group = entry->row.group;
+        return entry->row.columns;
+    }
+    if (entry->kind == BATCH_TAG) {
+        *group = entry->tag.group;
+        return UINT64_C(1) << entry->tag.column;
+    }
+    return 0;
+}
+
+/* Columns of this entry that neither journal nor catalogue file knows get a definition. */
+static enum err define_columns(struct engine *e, const struct batch_entry *entry)
+{
+    uint32_t group = 0;
+    const uint64_t columns = columns_of(entry, &group);
     uint64_t known = group < e->defined_end ? e->defined[group] : 0;
-    uint64_t fresh = row->row.columns & ~known;
+    uint64_t fresh = columns & ~known;
     if (fresh == 0) {
         return OK;
     }
@@ -68,9 +83,7 @@ static enum err define_series(struct engine *e, const struct batch *b)
     }
     batch_reader_init(&reader, entries_of(b));
     while ((result = batch_reader_next(&reader, &entry)) == OK) {
-        if (entry.kind == BATCH_ROW) {
-            TRY(define_row(e, &entry));
-        }
+        TRY(define_columns(e, &entry));
     }
     CHECK(result == E_END); /* A batch was written by our own hand. */
     return OK;
@@ -174,10 +187,12 @@ static void undo_definitions(struct engine *e, struct batch *const *batches, uns
         struct batch_reader reader;
         batch_reader_init(&reader, entries_of(batches[i]));
         while (batch_reader_next(&reader, &entry) == OK) {
-            if (entry.kind == BATCH_ROW && entry.row.group < e->defined_end) {
-                uint64_t *defined = &e->defined[entry.row.group];
-                e->defined_count -= (uint32_t)__builtin_popcountll(*defined & entry.row.columns);
-                *defined &= ~entry.row.columns;
+            uint32_t group = 0;
+            const uint64_t columns = columns_of(&entry, &group);
+            if (columns != 0 && group < e->defined_end) {
+                uint64_t *defined = &e->defined[group];
+                e->defined_count -= (uint32_t)__builtin_popcountll(*defined & columns);
+                *defined &= ~columns;
             }
         }
     }

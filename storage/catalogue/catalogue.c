@@ -21,6 +21,7 @@ enum err catalogue_create(const struct catalogue_limits *limits, struct catalogu
     c->series_max = limits->series_max;
     lock_init(&c->lock);
     lock_init(&c->order_lock);
+    tag_store_init(&c->tags);
     *out = c;
     return OK;
 }

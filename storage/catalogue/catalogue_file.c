@@ -121,12 +121,15 @@ static enum err save_names(struct catalogue *c, struct kv *kv)
 
 enum err catalogue_save(struct catalogue *c, struct kv *kv)
 {
-    return save_names(c, kv);
+    TRY(save_names(c, kv));
+    return tag_store_save(c, kv);
 }
 
 void catalogue_forget_file(struct catalogue *c)
 {
     c->kept = (struct names_kept){0, 0, 0};
+    pack_table_forget(&c->tags.table);
+    c->tags.all_dirty = true;
 }
 
 /* Loading. */
@@ -238,6 +241,7 @@ enum err catalogue_load(struct catalogue *c, struct kv *kv)
     l->is_last_sound = true;
     enum err e = kv_each(kv, "names", load_pack, l);
     e = e == OK ? keep_places(l, kv) : e;
+    e = e == OK ? tag_store_load(c, kv) : e;
     c->kept.series = catalogue_series_count(c);
     if (!l->is_last_sound) { /* What is left of it stays as it is. */
         c->kept.open_pack = l->expected;

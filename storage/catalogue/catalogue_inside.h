@@ -5,6 +5,7 @@
 
 #include "base/thread.h"
 #include "storage/catalogue/catalogue.h"
+#include "storage/catalogue/pack_table.h"
 #include "storage/memory/arena.h"
 #include "storage/memory/id_set.h"
 #include "storage/memory/segments.h"
@@ -38,8 +39,29 @@ struct tag_store {
     struct segments groups; /* struct tag_group */
     struct id_set by_text, by_set;
     uint32_t text_count, set_count;
+    atomic_uint group_end; /* Groups with tags are below this. */
+
+    /* The saving thread's. */
+    struct pack_table table;
+    bool all_dirty; /* A save failed half way, or the file is another. */
 };
+void tag_store_init(struct tag_store *t);
 void tag_store_fini(struct tag_store *t);
+/* NULL: nothing of this group ever had tags. */
+atomic_bool *tag_store_dirty(const struct tag_store *t, uint32_t group);
+/* Columns of the group that may have tags. */
+unsigned tag_store_columns(const struct tag_store *t, uint32_t group);
+/* A set of 1..TAG_SET_MAX tags by ascending keys, and its number from 1. */
+struct tag;
+MUST_USE enum err tag_store_intern(struct tag_store *t, const struct tag *tags, unsigned count,
+                                   uint32_t *id);
+/* The series has this set from now on (0: none); true of the file, too, if `is_kept`. */
+MUST_USE enum err tag_store_give(struct tag_store *t, struct series_ref ref, uint32_t id,
+                                 bool is_kept);
+
+/* catalogue_tag_file.c */
+MUST_USE enum err tag_store_save(struct catalogue *c, struct kv *kv);
+MUST_USE enum err tag_store_load(struct catalogue *c, struct kv *kv);
 
 struct catalogue {
     uint32_t series_max;

@@ -49,8 +49,14 @@ const char *catalogue_tag_fault(struct bytes key, struct bytes value)
     return topic_is_utf8(key) && topic_is_utf8(value) ? NULL : "a tag is UTF-8 text";
 }
 
+void tag_store_init(struct tag_store *t)
+{
+    t->table.name = "tags";
+}
+
 void tag_store_fini(struct tag_store *t)
 {
+    pack_table_forget(&t->table);
     id_set_fini(&t->by_text);
     id_set_fini(&t->by_set);
     segments_fini(&t->texts);
@@ -92,6 +98,21 @@ const struct tag_set *catalogue_tags(const struct catalogue *c, struct series_re
 {
     const uint32_t id = set_id_of(&c->tags, ref);
     return id == 0 ? NULL : find_kept(&c->tags.sets, id);
+}
+
+atomic_bool *tag_store_dirty(const struct tag_store *t, uint32_t group)
+{
+    struct tag_group *g = segments_find(&t->groups, sizeof *g, group);
+    return g == NULL || atomic_load_explicit(&g->columns, memory_order_acquire) == NULL ? NULL
+                                                                                        : &g->dirty;
+}
+
+unsigned tag_store_columns(const struct tag_store *t, uint32_t group)
+{
+    const struct tag_group *g = segments_find(&t->groups, sizeof *g, group);
+    const struct tag_columns *columns =
+        g == NULL ? NULL : atomic_load_explicit(&g->columns, memory_order_acquire);
+    return columns == NULL ? 0 : columns->room;
 }
 
 unsigned tag_set_count(const struct tag_set *set)
@@ -264,24 +285,42 @@ static enum err reserve_columns(struct tag_store *t, struct tag_group *g, uint8_
     return OK;
 }
 
-static enum err put(struct catalogue *c, struct series_ref ref, const struct tag *tag)
+enum err tag_store_give(struct tag_store *t, struct series_ref ref, uint32_t id, bool is_kept)
 {
-    struct tag_store *t = &c->tags;
-    struct tag_pair pairs[TAG_SET_MAX + 1];
     struct tag_columns *columns;
-    uint32_t count, id;
     void *slot;
-    TRY(change(t, catalogue_tags(c, ref), tag, pairs, &count));
-    TRY(intern_set(t, pairs, count, &id));
-    if (id == set_id_of(t, ref)) {
-        return OK;
-    }
     TRY(segments_reserve(&t->groups, sizeof(struct tag_group), ref.group, &slot));
     struct tag_group *g = slot;
     TRY(reserve_columns(t, g, ref.column, &columns));
     atomic_store_explicit(&columns->at[ref.column], id, memory_order_release);
-    atomic_store_explicit(&g->dirty, true, memory_order_release); /* After the change. */
+    if (!is_kept) {
+        atomic_store_explicit(&g->dirty, true, memory_order_release); /* After the change. */
+    }
+    if (ref.group >= atomic_load_explicit(&t->group_end, memory_order_relaxed)) {
+        atomic_store_explicit(&t->group_end, ref.group + 1, memory_order_release);
+    }
     return OK;
+}
+
+enum err tag_store_intern(struct tag_store *t, const struct tag *tags, unsigned count, uint32_t *id)
+{
+    struct tag_pair pairs[TAG_SET_MAX];
+    CHECK(count <= TAG_SET_MAX);
+    for (unsigned i = 0; i < count; i++) {
+        TRY(intern_text(t, tags[i].key, &pairs[i].key));
+        TRY(intern_text(t, tags[i].value, &pairs[i].value));
+    }
+    return intern_set(t, pairs, count, id);
+}
+
+static enum err put(struct catalogue *c, struct series_ref ref, const struct tag *tag)
+{
+    struct tag_store *t = &c->tags;
+    struct tag_pair pairs[TAG_SET_MAX + 1];
+    uint32_t count, id;
+    TRY(change(t, catalogue_tags(c, ref), tag, pairs, &count));
+    TRY(intern_set(t, pairs, count, &id));
+    return id == set_id_of(t, ref) ? OK : tag_store_give(t, ref, id, false);
 }
 
 enum err catalogue_tag_put(struct catalogue *c, struct series_ref ref, const struct tag *tag)

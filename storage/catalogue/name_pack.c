@@ -4,7 +4,6 @@
 
 /* The first byte of an entry. */
 enum { PLACE_MASK = 3, HAS_NAME = 4, SHARED_SHIFT = 3, SHARED_MORE = 31 };
-enum place { PLACE_NEXT_COLUMN, PLACE_NEXT_GROUP, PLACE_ANY }; /* From the entry before. */
 
 enum { ENTRY_BYTES_MAX = 16 + 6 * VARINT_BYTES_MAX }; /* Without the texts. */
 
@@ -33,17 +32,11 @@ static size_t stem_size(struct bytes topic)
     return size;
 }
 
-static enum place place_of(const struct name_pack_writer *p, const struct name_entry *e)
+/* A group that was lost may be known again under another topic: then it is no next column. */
+static enum pack_place place_of(const struct name_pack_writer *p, const struct name_entry *e)
 {
-    const struct series_ref before = p->before.ref;
-    if (p->count == 0) {
-        return PLACE_ANY;
-    }
-    if (e->ref.group == before.group && e->ref.column == before.column + 1 &&
-        bytes_equal(e->topic, p->before.topic)) {
-        return PLACE_NEXT_COLUMN;
-    }
-    return e->ref.group == before.group + 1 && e->ref.column == 0 ? PLACE_NEXT_GROUP : PLACE_ANY;
+    const enum pack_place place = pack_place_of(p->count > 0, p->before.ref, e->ref);
+    return place == PACK_NEXT_COLUMN && !bytes_equal(e->topic, p->before.topic) ? PACK_ANY : place;
 }
 
 static size_t shared_size(struct bytes a, struct bytes b)
@@ -56,14 +49,14 @@ static size_t shared_size(struct bytes a, struct bytes b)
 }
 
 /* Head and place, then the topic where it is another group's. */
-static enum err put_place(struct name_pack_writer *p, const struct name_entry *e, enum place place,
-                          size_t shared)
+static enum err put_place(struct name_pack_writer *p, const struct name_entry *e,
+                          enum pack_place place, size_t shared)
 {
     struct writer *w = &p->out;
     const unsigned name = e->name.size > 0 ? HAS_NAME : 0;
     const unsigned more = shared < SHARED_MORE ? (unsigned)shared : SHARED_MORE;
     TRY(writer_put_u8(w, (uint8_t)((unsigned)place | name | more << SHARED_SHIFT)));
-    if (place == PLACE_ANY) {
+    if (place == PACK_ANY) {
         const int64_t step = (int64_t)e->ref.group - (int64_t)p->before.ref.group;
         TRY(writer_put_varint(w, zigzag(step)));
         TRY(writer_put_u8(w, e->ref.column));
@@ -71,13 +64,14 @@ static enum err put_place(struct name_pack_writer *p, const struct name_entry *e
     return more == SHARED_MORE ? writer_put_varint(w, shared - SHARED_MORE) : OK;
 }
 
-static enum err put_topic(struct name_pack_writer *p, const struct name_entry *e, enum place place)
+static enum err put_topic(struct name_pack_writer *p, const struct name_entry *e,
+                          enum pack_place place)
 {
     const struct bytes stem = {e->topic.at, stem_size(e->topic)};
     const struct bytes before = {p->before.topic.at, stem_size(p->before.topic)};
-    const size_t shared = place == PLACE_NEXT_COLUMN ? 0 : shared_size(stem, before);
+    const size_t shared = place == PACK_NEXT_COLUMN ? 0 : shared_size(stem, before);
     TRY(put_place(p, e, place, shared));
-    if (place == PLACE_NEXT_COLUMN) {
+    if (place == PACK_NEXT_COLUMN) {
         return OK;
     }
     TRY(writer_put_varint(&p->out, stem.size - shared));
@@ -141,17 +135,10 @@ static enum err take_any_place(struct bytes *in, struct series_ref *ref)
     return OK;
 }
 
+/* Names come in order of definition, so groups go up and down. */
 static enum err take_place(struct bytes *in, unsigned place, struct series_ref *ref)
 {
-    if (place == PLACE_NEXT_COLUMN) {
-        ref->column++;
-        return ref->column < GROUP_COLUMNS_MAX ? OK : E_CORRUPT;
-    }
-    if (place == PLACE_NEXT_GROUP) {
-        *ref = (struct series_ref){ref->group + 1, 0};
-        return ref->group != 0 ? OK : E_CORRUPT;
-    }
-    return place == PLACE_ANY ? take_any_place(in, ref) : E_CORRUPT;
+    return place == PACK_ANY ? take_any_place(in, ref) : pack_take_place(in, place, true, ref);
 }
 
 static enum err take_topic(struct name_pack_reader *r, unsigned shared)
@@ -186,7 +173,7 @@ enum err name_pack_next(struct name_pack_reader *r, struct name_entry *entry)
     const unsigned place = head & PLACE_MASK, shared = head >> SHARED_SHIFT;
     *entry = (struct name_entry){.ref = r->before};
     TRY(take_place(&r->in, place, &entry->ref));
-    if (place != PLACE_NEXT_COLUMN) {
+    if (place != PACK_NEXT_COLUMN) {
         TRY(take_topic(r, shared));
     } else if (shared != 0 || r->topic_size == 0) {
         return E_CORRUPT;

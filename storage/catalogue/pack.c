@@ -100,3 +100,49 @@ enum err pack_take_word(struct pack_words *words, struct bytes *in, struct bytes
     *word = words->at[number];
     return OK;
 }
+
+enum pack_place pack_place_of(bool has_before, struct series_ref before, struct series_ref ref)
+{
+    if (!has_before) {
+        return PACK_ANY;
+    }
+    if (ref.group == before.group && ref.column == before.column + 1) {
+        return PACK_NEXT_COLUMN;
+    }
+    return ref.group == before.group + 1 && ref.column == 0 ? PACK_NEXT_GROUP : PACK_ANY;
+}
+
+enum err pack_put_step(struct writer *w, struct series_ref before, struct series_ref ref)
+{
+    TRY(writer_put_varint(w, ref.group - before.group));
+    return writer_put_u8(w, ref.column);
+}
+
+static enum err take_step(struct bytes *in, bool has_before, struct series_ref *ref)
+{
+    uint64_t step;
+    uint8_t column;
+    if (bytes_take_varint(in, &step) != OK || bytes_take_u8(in, &column) != OK ||
+        step > UINT32_MAX - ref->group || column >= GROUP_COLUMNS_MAX ||
+        (step == 0 && has_before && column <= ref->column)) {
+        return E_CORRUPT;
+    }
+    *ref = (struct series_ref){ref->group + (uint32_t)step, column};
+    return OK;
+}
+
+enum err pack_take_place(struct bytes *in, unsigned place, bool has_before, struct series_ref *ref)
+{
+    if (place == PACK_ANY) {
+        return take_step(in, has_before, ref);
+    }
+    if (!has_before) {
+        return E_CORRUPT;
+    }
+    if (place == PACK_NEXT_COLUMN) {
+        ref->column++;
+        return ref->column < GROUP_COLUMNS_MAX ? OK : E_CORRUPT;
+    }
+    *ref = (struct series_ref){ref->group + 1, 0};
+    return place == PACK_NEXT_GROUP && ref->group != 0 ? OK : E_CORRUPT;
+}

@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#include "base/bytes.h"
+#include "storage/catalogue/catalogue.h"
 
 enum {
     PACK_BYTES_MAX = 4080, /* One overflow page of LMDB. */
@@ -40,5 +40,16 @@ MUST_USE enum err pack_put_word(struct pack_words *words, struct writer *w, stru
 
 /* E_CORRUPT, E_NO_MEMORY. */
 MUST_USE enum err pack_take_word(struct pack_words *words, struct bytes *in, struct bytes *word);
+
+/* Where an entry is, from the one before it in its pack, if there is one. */
+enum pack_place { PACK_NEXT_COLUMN, PACK_NEXT_GROUP, PACK_ANY };
+enum pack_place pack_place_of(bool has_before, struct series_ref before, struct series_ref ref);
+
+/* What PACK_ANY needs beside itself where places ascend; the writer has room for 2 varints. */
+MUST_USE enum err pack_put_step(struct writer *w, struct series_ref before, struct series_ref ref);
+
+/* Move `ref` on to the place of the next entry. E_CORRUPT. */
+MUST_USE enum err pack_take_place(struct bytes *in, unsigned place, bool has_before,
+                                  struct series_ref *ref);
 
 #endif /* STORAGE_CATALOGUE_PACK_H */

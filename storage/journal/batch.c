@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "base/timestamp.h"
+#include "storage/catalogue/catalogue_tag.h"
 
 /* The first byte of an entry: kind, and for rows and receipts the unit of the time, for rows the
  * form in which the columns follow. */
@@ -246,6 +247,23 @@ enum err batch_put_text(struct batch *b, uint32_t id, struct bytes text)
     return OK;
 }
 
+enum err batch_put_tag(struct batch *b, uint32_t group, uint8_t column, struct bytes key,
+                       struct bytes value)
+{
+    CHECK(column < BATCH_COLUMNS_MAX && catalogue_tag_fault(key, value) == NULL);
+    if (!has_room(b, SERIES_BYTES_MAX + key.size + value.size)) {
+        return E_LIMIT;
+    }
+    uint8_t *to = b->record + b->record_bytes;
+    *to++ = BATCH_TAG;
+    to = put_varint(to, group);
+    *to++ = column;
+    to = put_text(to, key);
+    to = put_text(to, value);
+    b->record_bytes = (uint32_t)(to - b->record);
+    return OK;
+}
+
 static enum err state_reserve(struct writer *w, size_t bytes)
 {
     if (w->limit - w->size >= bytes) {
@@ -402,6 +420,18 @@ static enum err take_text_entry(struct bytes *in, struct batch_entry *out)
     return out->text.at.size <= TEXT_BYTES_MAX ? OK : E_CORRUPT;
 }
 
+static enum err take_tag(struct bytes *in, struct batch_entry *out)
+{
+    TRY(take_id(in, &out->tag.group));
+    TRY(bytes_take_u8(in, &out->tag.column));
+    TRY(take_text(in, &out->tag.key));
+    TRY(take_text(in, &out->tag.value));
+    return out->tag.column < BATCH_COLUMNS_MAX &&
+                   catalogue_tag_fault(out->tag.key, out->tag.value) == NULL
+               ? OK
+               : E_CORRUPT;
+}
+
 static enum err take_entry(struct batch_reader *r, struct batch_entry *out)
 {
     uint8_t head;
@@ -418,6 +448,10 @@ static enum err take_entry(struct batch_reader *r, struct batch_entry *out)
     if (kind == BATCH_SERIES && rest == 0) {
         out->kind = BATCH_SERIES;
         return take_series(&r->in, out);
+    }
+    if (kind == BATCH_TAG && rest == 0) {
+        out->kind = BATCH_TAG;
+        return take_tag(&r->in, out);
     }
     if (kind == BATCH_TEXT && rest == 0) {
         out->kind = BATCH_TEXT;

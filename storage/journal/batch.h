@@ -66,13 +66,24 @@ MUST_USE enum err batch_put_series(struct batch *b, uint32_t group, uint8_t colu
  * before the first row that uses it. E_LIMIT as above. */
 MUST_USE enum err batch_put_text(struct batch *b, uint32_t id, struct bytes text);
 
+/* Give the series at (group, column) a tag, or with an empty value take it away; one that
+ * catalogue_tag_fault() has no complaint about. E_LIMIT as above. */
+MUST_USE enum err batch_put_tag(struct batch *b, uint32_t group, uint8_t column, struct bytes key,
+                                struct bytes value);
+
 /* Put (or, with an empty value, delete) a piece of broker state: `space` says whose, `key`
  * is 1..65535 bytes. Of two puts to one key the higher `stamp` stays. E_NO_MEMORY. */
 MUST_USE enum err batch_put_state(struct batch *b, uint8_t space, uint64_t stamp, struct bytes key,
                                   struct bytes value);
 
 /* Reading entries back, from a batch or from the journal. */
-enum batch_kind { BATCH_ROW = 1, BATCH_RECEIPT = 2, BATCH_SERIES = 3, BATCH_TEXT = 4 };
+enum batch_kind {
+    BATCH_ROW = 1,
+    BATCH_RECEIPT = 2,
+    BATCH_SERIES = 3,
+    BATCH_TEXT = 4,
+    BATCH_TAG = 5
+};
 
 struct batch_entry {
     enum batch_kind kind;
@@ -94,6 +105,11 @@ struct batch_entry {
         uint32_t id;
         struct bytes at; /* Borrowed from the record. */
     } text;
+    struct { /* BATCH_TAG */
+        uint32_t group;
+        uint8_t column;
+        struct bytes key, value; /* Borrowed from the record. */
+    } tag;
 };
 
 struct batch_reader {

@@ -20,7 +20,7 @@
  * again at once. */
 enum {
     FORMAT_OLDEST = 1,
-    FORMAT_VERSION = 2,
+    FORMAT_VERSION = 3,
     META_BYTES = 24,
     TABLES = 4,
     AHEAD_BYTES = 4 << 20, /* Fetched before they are read. */

@@ -6,12 +6,12 @@
 #include "base/clock.h"
 #include "base/number.h"
 #include "base/text.h"
+#include "storage/catalogue/pack.h"
 
 /* The first byte of an entry. RAW: the 8 bytes of the double follow, TEXT: the id of a text. UNIT:
  * no entry, but the unit of the times from here on. */
 enum { SCALE_TEXT = 29, SCALE_UNIT = 30, SCALE_RAW = 31, SCALE_MASK = 31 };
 enum { HAS_TIME = 32, PLACE_SHIFT = 6 };
-enum place { PLACE_NEXT_COLUMN, PLACE_NEXT_GROUP, PLACE_ANY }; /* From the entry before. */
 enum { UNIT_SHIFT = 5, UNITS = 4 };
 
 /* Beyond this a decimal is no shorter than the double. */
@@ -65,17 +65,6 @@ static unsigned unit_for(const struct last_pack_state *s, int64_t time_ns)
     return unit;
 }
 
-static enum place place_of(const struct last_pack_state *s, struct series_ref ref)
-{
-    if (!s->has_entries) {
-        return PLACE_ANY;
-    }
-    if (ref.group == s->ref.group && ref.column == s->ref.column + 1) {
-        return PLACE_NEXT_COLUMN;
-    }
-    return ref.group == s->ref.group + 1 && ref.column == 0 ? PLACE_NEXT_GROUP : PLACE_ANY;
-}
-
 static void put_value(struct writer *w, unsigned scale, int64_t mantissa, uint64_t bits)
 {
     if (scale == SCALE_RAW) {
@@ -89,7 +78,7 @@ static void put_value(struct writer *w, unsigned scale, int64_t mantissa, uint64
 
 void last_pack_put(struct last_pack_state *s, struct writer *w, const struct last_entry *entry)
 {
-    const enum place place = place_of(s, entry->ref);
+    const enum pack_place place = pack_place_of(s->has_entries, s->ref, entry->ref);
     const unsigned unit = unit_for(s, entry->time_ns);
     const bool has_time = entry->time_ns != s->time_ns;
     int64_t mantissa = 0;
@@ -100,36 +89,14 @@ void last_pack_put(struct last_pack_state *s, struct writer *w, const struct las
         put_u8(w, SCALE_UNIT | unit << UNIT_SHIFT);
     }
     put_u8(w, scale | (has_time ? HAS_TIME : 0) | (unsigned)place << PLACE_SHIFT);
-    if (place == PLACE_ANY) {
-        put_varint(w, entry->ref.group - s->ref.group); /* They ascend. */
-        put_u8(w, entry->ref.column);
+    if (place == PACK_ANY) {
+        CHECK(pack_put_step(w, s->ref, entry->ref) == OK);
     }
     if (has_time) {
         put_varint(w, zigzag(entry->time_ns / unit_ns[unit] - s->time_ns / unit_ns[unit]));
     }
     put_value(w, scale, mantissa, entry->bits);
     *s = (struct last_pack_state){true, unit, entry->ref, entry->time_ns};
-}
-
-static enum err take_place(struct bytes *in, unsigned place, bool is_first, struct series_ref *ref)
-{
-    uint64_t step;
-    uint8_t column;
-    if (place == PLACE_NEXT_COLUMN && !is_first) {
-        ref->column++;
-        return ref->column < GROUP_COLUMNS_MAX ? OK : E_CORRUPT;
-    }
-    if (place == PLACE_NEXT_GROUP && !is_first) {
-        *ref = (struct series_ref){ref->group + 1, 0};
-        return ref->group != 0 ? OK : E_CORRUPT;
-    }
-    if (place != PLACE_ANY || bytes_take_varint(in, &step) != OK ||
-        bytes_take_u8(in, &column) != OK || step > UINT32_MAX - ref->group ||
-        column >= GROUP_COLUMNS_MAX || (step == 0 && !is_first && column <= ref->column)) {
-        return E_CORRUPT;
-    }
-    *ref = (struct series_ref){ref->group + (uint32_t)step, column};
-    return OK;
 }
 
 static enum err take_time(struct bytes *in, unsigned unit, int64_t *time_ns)
@@ -189,7 +156,7 @@ enum err last_pack_take(struct last_pack_state *s, struct bytes *in, struct last
     struct last_pack_state next = *s;
     unsigned head;
     TRY(take_head(&next, in, &head));
-    TRY(take_place(in, head >> PLACE_SHIFT, !s->has_entries, &next.ref));
+    TRY(pack_take_place(in, head >> PLACE_SHIFT, s->has_entries, &next.ref));
     if ((head & HAS_TIME) != 0) {
         TRY(take_time(in, next.unit, &next.time_ns));
     }

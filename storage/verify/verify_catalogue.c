@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "storage/catalogue/name_pack.h"
+#include "storage/catalogue/tag_pack.h"
 #include "storage/memory/last_pack.h"
 #include "storage/verify/verify_inside.h"
 
@@ -77,14 +78,18 @@ static enum err on_texts(struct verify *v, struct bytes key, struct bytes value)
 }
 
 /* A store of before there were texts has no such table. */
-static enum err look_into_texts(struct verify *v, struct kv *kv)
+static bool has_table(struct kv *kv, const char *name)
 {
     struct kv_table table;
-    enum err e = kv_table_open(kv, "texts", &table);
-    if (e != OK) {
-        return e == E_NOT_FOUND ? OK : e;
-    }
+    return kv_table_open(kv, name, &table) == OK;
+}
+
+static enum err look_into_texts(struct verify *v, struct kv *kv)
+{
     const uint64_t before = v->totals->faults;
+    if (!has_table(kv, "texts")) {
+        return OK;
+    }
     TRY(verify_table(v, kv, "texts", on_texts));
     TRY(texts_load(v->texts, kv));
     const uint64_t packs = ((uint64_t)texts_end(v->texts) + TEXTS_PACK - 1) / TEXTS_PACK;
@@ -127,6 +132,39 @@ static enum err on_newest(struct verify *v, struct bytes key, struct bytes value
     } else if (!has_texts) {
         verify_fault(v, "a newest value of a text that is not there", "from group %u",
                      number_of_pack(key));
+    }
+    return OK;
+}
+
+/* What is wrong with a pack of tags, or NULL. */
+static const char *judge_tags(const struct verify *v, struct tag_pack_reader *r, struct bytes body)
+{
+    struct tag_pack_entry entry;
+    bool is_named = true;
+    enum err e;
+    tag_pack_open(r, body);
+    while ((e = tag_pack_next(r, &entry)) == OK) {
+        is_named = is_named && has_place(v, entry.ref);
+        v->totals->tagged++;
+    }
+    tag_pack_close(r);
+    return e != E_END ? "tags do not decode" : is_named ? NULL : "tags of series without a name";
+}
+
+static enum err on_tags(struct verify *v, struct bytes key, struct bytes value)
+{
+    const char *wrong = "tags fail their checksum";
+    struct bytes body;
+    if (pack_open(key, value, &body) == OK) {
+        struct tag_pack_reader *r = malloc(sizeof *r);
+        if (r == NULL) {
+            return E_NO_MEMORY;
+        }
+        wrong = judge_tags(v, r, body);
+        free(r);
+    }
+    if (wrong != NULL) {
+        verify_fault(v, wrong, "from group %u", number_of_pack(key));
     }
     return OK;
 }
@@ -193,6 +231,9 @@ static enum err look_into(struct verify *v, struct kv *kv)
     }
     TRY(load_names(v, kv));
     TRY(look_into_texts(v, kv));
+    if (has_table(kv, "tags")) {
+        TRY(verify_table(v, kv, "tags", on_tags));
+    }
     return verify_table(v, kv, v->catalogue_is_old ? "last" : "newest",
                         v->catalogue_is_old ? on_old_last : on_newest);
 }

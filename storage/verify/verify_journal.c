@@ -5,7 +5,7 @@
 #include "storage/journal/record.h"
 #include "storage/verify/verify_inside.h"
 
-enum { VERSION_OLD = 1, VERSION = 2, POSITION_BYTES = 8 };
+enum { VERSION_OLD = 1, VERSION = 3, POSITION_BYTES = 8 };
 
 static enum err on_journal_meta(struct verify *v, struct bytes key, struct bytes value)
 {
@@ -50,6 +50,11 @@ static const char *judge_entry(struct verify *v, const struct batch_entry *entry
     case BATCH_SERIES:
         *e = catalogue_define(v->catalogue, ref, entry->series.topic, entry->series.name);
         return *e == E_CORRUPT ? "two series claim one place, or one path" : NULL;
+    case BATCH_TAG:
+        group = catalogue_group(v->catalogue, entry->tag.group);
+        return group != NULL && entry->tag.column < atomic_load(&group->columns)
+                   ? NULL
+                   : "a tag of a series without a name";
     case BATCH_TEXT:
         *e = texts_define(v->texts, entry->text.id, entry->text.at);
         return *e == E_CORRUPT ? "a text that is none, or two of one number" : NULL;

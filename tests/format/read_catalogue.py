@@ -1,4 +1,4 @@
-"""Packs of catalog.mdb, as docs/FORMAT.md, "Catalogue", says: names of series and newest values."""
+"""Packs of catalog.mdb, as docs/FORMAT.md, "Catalogue", says: names of series, newest values, tags."""
 
 import struct
 
@@ -98,4 +98,29 @@ def read_value(cursor, scale):
     if scale == SCALE_TEXT:
         return TEXT_BITS_HIGH << 32 | cursor.varint(0, 2**32 - 1)
     need(scale <= 22, "scale", scale)
-    return bits_of(cursor.zigzag() / 10.0**scale)
+    return bits_of(float(cursor.zigzag()) / float(10**scale))
+
+
+def read_tags(key, value):
+    """(group, column, {key: value}) of each series that has tags."""
+    cursor = open_pack(key, value)
+    words, sets = Words(cursor), []
+    group, column, is_first = 0, 0, True
+    while cursor.at < cursor.end:
+        head = cursor.varint()
+        place, number, before = head & 3, head >> 2, (group, column)
+        need(place == 2 if is_first else place <= 2, "place of tags", head)
+        if place == 0:
+            column += 1
+        elif place == 1:
+            group, column = group + 1, 0
+        else:
+            group, column = group + cursor.varint(), cursor.u8()
+        need((is_first or before < (group, column)) and column < 64 and number <= len(sets), "tags in group", group)
+        if number == len(sets):
+            tags = [(words.take(), words.take()) for _ in range(cursor.varint(1, 255))]
+            need(all(a < b for (a, _), (b, _) in zip(tags, tags[1:])), "keys of tags", tags)
+            need(all(1 <= len(k) <= 64 and k[0] != ord("$") and b"=" not in k and 1 <= len(v) <= 256 for k, v in tags), "tags", tags)
+            sets.append({k.decode(): v.decode() for k, v in tags})
+        yield group, column, sets[number]
+        is_first = False

@@ -10,7 +10,7 @@ from xxh3 import xxh3
 ENVELOPE = struct.Struct("<2sBBIQQqQ")
 RECORD_MAX = 65520
 TIME_END = 7258118400 * 10**9  # 2200-01-01
-ROW, RECEIPT, SERIES, TEXT = 1, 2, 3, 4
+ROW, RECEIPT, SERIES, TEXT, TAG = 1, 2, 3, 4, 5
 TEXT_MAX, TEXT_BITS_HIGH = 1024, 0xFFFC0000
 RETAINED_SPACE, RECEIPTS_SPACE = 1, 255
 RECEIPTS_MAX = 65536
@@ -21,6 +21,7 @@ Row = namedtuple("Row", "group time values")  # values: {column: bits}
 Receipt = namedtuple("Receipt", "client content packet_id time")
 Series = namedtuple("Series", "group column topic name")
 Text = namedtuple("Text", "id text")
+Tag = namedtuple("Tag", "group column key value")
 Retained = namedtuple("Retained", "qos expires properties payload")
 
 
@@ -40,7 +41,7 @@ def read_entries(data):
     while cursor.at < cursor.end:
         head = cursor.u8()
         kind, unit, form = head & 7, UNITS[head >> 3 & 3], head >> 5 & 3
-        need(head < 0x80 and kind in (ROW, RECEIPT, SERIES, TEXT), "entry", head)
+        need(head < 0x80 and kind in (ROW, RECEIPT, SERIES, TEXT, TAG), "entry", head)
         if kind == SERIES:
             need(head == SERIES, "series entry", head)
             yield read_series(cursor)
@@ -48,6 +49,10 @@ def read_entries(data):
         if kind == TEXT:
             need(head == TEXT, "text entry", head)
             yield Text(cursor.varint(0, 2**32 - 1), text_of(cursor.take(cursor.varint(0, TEXT_MAX))))
+            continue
+        if kind == TAG:
+            need(head == TAG, "tag entry", head)
+            yield read_tag(cursor)
             continue
         need(kind == ROW or form == 0, "receipt of form", form)
         start = read_receipt_start(cursor) if kind == RECEIPT else read_row_start(cursor, form)
@@ -72,6 +77,14 @@ def read_series(cursor):
     topic = cursor.take(cursor.varint())
     name = cursor.take(cursor.varint())
     return Series(group, column, topic.decode(), name.decode())
+
+
+def read_tag(cursor):
+    group, column = cursor.varint(0, 2**32 - 1), cursor.u8()
+    key = cursor.take(cursor.varint(1, 64))
+    value = cursor.take(cursor.varint(0, 256))
+    need(column < 64 and key[0] != ord("$") and b"=" not in key and b"\0" not in key + value, "tag", key)
+    return Tag(group, column, key.decode(), value.decode())
 
 
 def read_receipt_start(cursor):
@@ -102,7 +115,7 @@ def read_value(cursor):
 def read_trimmed(value):
     """Position below which all is trimmed."""
     version, zero, trimmed, checksum = struct.unpack("<IIQQ", value)
-    need(version in (1, 2) and zero == 0, "journal of version", version)
+    need(version in (1, 2, 3) and zero == 0, "journal of version", version)
     need(xxh3(value[:16], 0) == checksum, "checksum of the journal's meta record")
     return trimmed
 

@@ -63,12 +63,14 @@ class Store:
         need(version in (1, 2) and zero == 0, "catalogue of version", version)
         need(xxh3(value[:16], 0) == checksum, "checksum of the store's meta record")
         self.catalogue_version = version
-        self.paths, self.known, self.topics, self.last = {}, set(), {}, {}
+        self.paths, self.known, self.topics, self.last, self.tags = {}, set(), {}, {}, {}
         self.read_names(environment) if version == 2 else self.read_names_v1(environment)
         self.texts = {}
         for key, value in environment.read("texts"):
             self.read_texts(key, value)
         self.read_newest(environment) if version == 2 else self.read_newest_v1(environment)
+        if version == 2:
+            self.read_tags(environment)
         if version == 2 and self.paths:
             groups, closed = catalogue.read_groups(meta[b"groups"])
             need(closed <= groups and max(self.paths)[0] < groups, "groups beyond", groups)
@@ -116,10 +118,20 @@ class Store:
         need(bits & 0xFFFFFFFF in self.texts, "text", bits & 0xFFFFFFFF, "is not there")
         return self.texts[bits & 0xFFFFFFFF]
 
-    def read_newest(self, environment):
-        packs = [(struct.unpack(">I", key)[0], key, value) for key, value in environment.read("newest")]
+    def packs(self, environment, table):
+        """(first group, beyond the last, key, value) of each pack of a table by groups."""
+        packs = [(struct.unpack(">I", key)[0], key, value) for key, value in environment.read(table)]
         ends = [first for first, _, _ in packs[1:]] + [2**32]
-        for (first, key, value), end in zip(packs, ends):
+        return [(first, end, key, value) for (first, key, value), end in zip(packs, ends)]
+
+    def read_tags(self, environment):
+        for first, end, key, value in self.packs(environment, "tags"):
+            for group, column, tags in catalogue.read_tags(key, value):
+                need(first <= group < end and (group, column) in self.paths, "tags of group", group)
+                self.tags[self.paths[group, column]] = dict(tags)
+
+    def read_newest(self, environment):
+        for first, end, key, value in self.packs(environment, "newest"):
             for group, column, time, bits in catalogue.read_newest(key, value):
                 need(first <= group < end and (group, column) in self.paths, "newest value of group", group)
                 self.last[group, column] = (time, bits)
@@ -171,6 +183,8 @@ class Store:
                     self.add_path(entry.group, entry.column, entry.topic, entry.name)
             elif isinstance(entry, journal.Text):
                 need(self.texts.setdefault(entry.id, entry.text) == entry.text, "two texts of number", entry.id)
+            elif isinstance(entry, journal.Tag):
+                self.take_tag(entry)
             elif isinstance(entry, journal.Receipt):
                 self.receipts.append(entry)
             else:
@@ -178,6 +192,15 @@ class Store:
                 for bits in entry.values.values():
                     self.text(bits)
                 self.rows.append((record.position, entry))
+
+    def take_tag(self, entry):
+        need((entry.group, entry.column) in self.paths, "tag of an unknown series")
+        tags = self.tags.setdefault(self.paths[entry.group, entry.column], {})
+        tags.pop(entry.key, None)
+        if entry.value:
+            tags[entry.key] = entry.value
+        if not tags:
+            del self.tags[self.paths[entry.group, entry.column]]
 
     # Partitions.
 

@@ -36,6 +36,9 @@ static enum err put_again(const struct batch_entry *entry)
     case BATCH_SERIES:
         return batch_put_series(batch, entry->series.group, entry->series.column,
                                 entry->series.topic, entry->series.name);
+    case BATCH_TAG:
+        return batch_put_tag(batch, entry->tag.group, entry->tag.column, entry->tag.key,
+                             entry->tag.value);
     case BATCH_TEXT:
         return batch_put_text(batch, entry->text.id, entry->text.at);
     }
@@ -54,6 +57,9 @@ static void expect_same(const struct batch_entry *a, const struct batch_entry *b
         CHECK(a->receipt.content_hash == b->receipt.content_hash);
         CHECK(a->receipt.time_ns == b->receipt.time_ns);
         CHECK(a->receipt.packet_id == b->receipt.packet_id);
+    } else if (a->kind == BATCH_TAG) {
+        CHECK(a->tag.group == b->tag.group && a->tag.column == b->tag.column);
+        CHECK(bytes_equal(a->tag.key, b->tag.key) && bytes_equal(a->tag.value, b->tag.value));
     } else if (a->kind == BATCH_TEXT) {
         CHECK(a->text.id == b->text.id && bytes_equal(a->text.at, b->text.at));
     } else {

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "storage/catalogue/name_pack.h"
+#include "storage/catalogue/tag_pack.h"
 #include "storage/memory/last_pack.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -62,8 +63,28 @@ static void read_values(struct bytes in)
     }
 }
 
+static void read_tags(struct bytes in)
+{
+    static struct tag_pack_reader reader;
+    struct tag_pack_entry entry;
+    struct series_ref before = {0, 0};
+    bool has_before = false;
+    tag_pack_open(&reader, in);
+    while (tag_pack_next(&reader, &entry) == OK) {
+        CHECK(!has_before || entry.ref.group > before.group ||
+              (entry.ref.group == before.group && entry.ref.column > before.column));
+        for (unsigned i = 0; i < entry.count; i++) {
+            CHECK(catalogue_tag_fault(entry.tags[i].key, entry.tags[i].value) == NULL);
+        }
+        before = entry.ref;
+        has_before = true;
+    }
+    tag_pack_close(&reader);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    read_tags((struct bytes){data, size});
     read_names((struct bytes){data, size});
     read_values((struct bytes){data, size});
     return 0;

@@ -167,6 +167,30 @@ static void receipts_and_series_ride_between_rows(void **state)
     batch_destroy(b);
 }
 
+static void a_tag_comes_back_as_it_was_put(void **state)
+{
+    (void)state;
+    static const uint8_t no_tag[] = {BATCH_TAG, 7, 0, 3, 'a', '=', 'b', 1, 'v'};
+    struct batch *b = fresh();
+    struct batch_reader reader;
+    struct batch_entry entry;
+    assert_ok(batch_put_tag(b, 70000, 63, bytes_of("unit"), bytes_of("kW")));
+    assert_ok(batch_put_tag(b, 1, 0, bytes_of("site"), bytes_of("")));
+    batch_reader_init(&reader, entries_of(b));
+    assert_ok(batch_reader_next(&reader, &entry));
+    assert_int_equal(entry.kind, BATCH_TAG);
+    assert_int_equal(entry.tag.group, 70000);
+    assert_int_equal(entry.tag.column, 63);
+    assert_true(bytes_equal(entry.tag.key, bytes_of("unit")));
+    assert_true(bytes_equal(entry.tag.value, bytes_of("kW")));
+    assert_ok(batch_reader_next(&reader, &entry));
+    assert_true(bytes_equal(entry.tag.key, bytes_of("site")) && entry.tag.value.size == 0);
+    assert_int_equal(batch_reader_next(&reader, &entry), E_END);
+    batch_reader_init(&reader, (struct bytes){no_tag, sizeof no_tag});
+    assert_int_equal(batch_reader_next(&reader, &entry), E_CORRUPT);
+    batch_destroy(b);
+}
+
 static void texts_are_defined_once_and_named_in_two_bytes(void **state)
 {
     (void)state;
@@ -266,6 +290,7 @@ int main(void)
         cmocka_unit_test(any_rows_come_back_bit_for_bit),
         cmocka_unit_test(a_point_of_a_plain_sensor_takes_ten_bytes),
         cmocka_unit_test(receipts_and_series_ride_between_rows),
+        cmocka_unit_test(a_tag_comes_back_as_it_was_put),
         cmocka_unit_test(texts_are_defined_once_and_named_in_two_bytes),
         cmocka_unit_test(times_outside_the_store_are_refused),
         cmocka_unit_test(state_puts_come_back_in_order),
