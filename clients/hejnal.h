@@ -198,7 +198,8 @@ struct hejnal_query {
     int64_t gap_max_ns;  /* Of TWA, INCREASE and RATE. */
     const struct hejnal_key *keys;
     unsigned key_count;
-    const char *where; /* A condition on tags: unit=="m" && district!="Old". */
+    const char *where;      /* A condition on tags: unit=="m" && district!="Old". */
+    int64_t as_known_at_ns; /* Only what was known then, with the values of then; 0: now. */
 };
 
 /* Rows of one series or group, whose `path` is a name: "site=s12,$3=pm25". Borrowed until the next
@@ -276,6 +277,14 @@ HEJNAL_API enum hejnal_result hejnal_checkpoint(struct hejnal *h);
 
 /* The same, and seal all partitions: merged, without duplicates, in their smallest form. */
 HEJNAL_API enum hejnal_result hejnal_seal(struct hejnal *h);
+
+/* A snapshot called `name` (letters, digits and ._- not first a dot, at most 64): a store of its
+ * own below the server's directory, consistent as of now. `directory` gets its path on the server's
+ * machine, with a 0 byte. It stays until it is removed. HEJNAL_INVALID: there is one of that name.
+ */
+HEJNAL_API enum hejnal_result hejnal_snapshot(struct hejnal *h, const char *name, char *directory,
+                                              size_t size);
+HEJNAL_API enum hejnal_result hejnal_snapshot_remove(struct hejnal *h, const char *name);
 
 #ifdef __cplusplus
 }

@@ -68,6 +68,7 @@ static void ask(struct asked *a, const struct hejnal_query *query)
     q->to_ns = query->to_ns;
     q->bucket_ns = query->bucket_ns;
     q->rows_max = query->rows_max;
+    q->as_known_at_ns = query->as_known_at_ns;
     q->fill = (Hejnal__V1__Fill)query->fill;
     q->fill_max_ns = query->fill_max_ns;
     q->gap_max_ns = query->gap_max_ns;

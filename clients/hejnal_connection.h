@@ -42,7 +42,8 @@ enum hejnal_kind {
     HEJNAL_KIND_LAST,
     HEJNAL_KIND_SERIES,
     HEJNAL_KIND_STATS,
-    HEJNAL_KIND_REJECTS
+    HEJNAL_KIND_REJECTS,
+    HEJNAL_KIND_SNAPSHOT
 };
 
 struct hejnal_answer {

@@ -380,23 +380,3 @@ enum hejnal_result hejnal_next_reject(struct hejnal_answer *a, struct hejnal_rej
         }
     }
 }
-
-static enum hejnal_result command(struct hejnal *h, Hejnal__V1__Admin__Command what)
-{
-    Hejnal__V1__Admin admin = HEJNAL__V1__ADMIN__INIT;
-    frame_request r = HEJNAL__V1__REQUEST__INIT;
-    admin.command = what;
-    r.body_case = HEJNAL__V1__REQUEST__BODY_ADMIN;
-    r.admin = &admin;
-    return hejnal_answer_call(h, &r);
-}
-
-enum hejnal_result hejnal_checkpoint(struct hejnal *h)
-{
-    return command(h, HEJNAL__V1__ADMIN__COMMAND__CHECKPOINT);
-}
-
-enum hejnal_result hejnal_seal(struct hejnal *h)
-{
-    return command(h, HEJNAL__V1__ADMIN__COMMAND__SEAL);
-}

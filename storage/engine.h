@@ -107,6 +107,9 @@ bool engine_snapshot_name_is_good(struct bytes name); /* Letters, digits and ._-
 MUST_USE enum err engine_snapshot_begin(struct engine *e, const char *name);
 MUST_USE enum err engine_snapshot_run(struct engine *e);
 MUST_USE enum err engine_snapshot_end(struct engine *e, enum err run);
+/* Any thread: where the snapshot `name` is, from the root. E_LIMIT: too long; E_IO. */
+MUST_USE enum err engine_snapshot_path(const struct engine *e, const char *name, char *to,
+                                       size_t size);
 /* Worker or store thread. E_NOT_FOUND. */
 MUST_USE enum err engine_snapshot_remove(struct engine *e, const char *name);
 

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -180,6 +181,17 @@ enum err engine_snapshot_end(struct engine *e, enum err run)
     }
     log_line(LOG_INFO, "storage", "snapshot path=%s", s->path);
     return OK;
+}
+
+enum err engine_snapshot_path(const struct engine *e, const char *name, char *to, size_t size)
+{
+    char *directory = realpath(e->options.directory, NULL);
+    if (directory == NULL) {
+        return E_IO;
+    }
+    int length = snprintf(to, size, "%s/snapshots/%s", directory, name);
+    free(directory);
+    return length > 0 && (size_t)length < size ? OK : E_LIMIT;
 }
 
 enum err engine_snapshot_remove(struct engine *e, const char *name)

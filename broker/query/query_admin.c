@@ -1,8 +1,18 @@
 /* Administration: commands the store thread carries out; its letter comes back when they are done.
  */
 
+#include <stdio.h>
+
 #include "broker/query/query_handle.h"
 #include "broker/query/query_task.h"
+
+enum { QUERY_DIRECTORY_BYTES_MAX = 4096 };
+
+_Static_assert((int)HEJNAL__V1__ADMIN__COMMAND__CHECKPOINT == (int)ADMIN_CHECKPOINT &&
+                   (int)HEJNAL__V1__ADMIN__COMMAND__SEAL == (int)ADMIN_SEAL &&
+                   (int)HEJNAL__V1__ADMIN__COMMAND__SNAPSHOT == (int)ADMIN_SNAPSHOT &&
+                   (int)HEJNAL__V1__ADMIN__COMMAND__SNAPSHOT_REMOVE == (int)ADMIN_SNAPSHOT_REMOVE,
+               "the protocol numbers commands as the store thread does");
 
 struct query_admin {
     struct query_task task;
@@ -20,17 +30,35 @@ void query_admin_start(struct query_conn *c, uint32_t id, const Hejnal__V1__Admi
     }
     struct query_admin *a = (struct query_admin *)(void *)t;
     a->letter = (struct admin_letter){.letter = {LETTER_ADMIN},
-                                      .command = admin->command == HEJNAL__V1__ADMIN__COMMAND__SEAL
-                                                     ? ADMIN_SEAL
-                                                     : ADMIN_CHECKPOINT,
+                                      .command = (enum admin_command)admin->command,
                                       .reply = loop_mailbox(s->loop),
                                       .context = a};
+    (void)snprintf(a->letter.name, sizeof a->letter.name, "%s", admin->name);
     t->is_held = true;
     enum err e = store_post_admin(s->options.store, &a->letter);
     if (e != OK) {
         t->is_held = false;
         query_task_fail_with(t, e);
     }
+}
+
+/* Where the snapshot is. */
+static enum err tell_directory(struct query_admin *a)
+{
+    char directory[QUERY_DIRECTORY_BYTES_MAX];
+    Hejnal__V1__SnapshotReply reply = HEJNAL__V1__SNAPSHOT_REPLY__INIT;
+    frame_response part = HEJNAL__V1__RESPONSE__INIT;
+    TRY(engine_snapshot_path(a->task.conn->server->options.engine, a->letter.name, directory,
+                             sizeof directory));
+    reply.directory = directory;
+    part.body_case = HEJNAL__V1__RESPONSE__BODY_SNAPSHOT;
+    part.snapshot = &reply;
+    TRY(query_task_begin(&a->task));
+    TRY(query_task_put(&a->task, &part));
+    if (query_task_seal(&a->task)) {
+        query_task_send(&a->task);
+    }
+    return OK;
 }
 
 void query_admin_take(void *context, struct letter *letter)
@@ -43,9 +71,17 @@ void query_admin_take(void *context, struct letter *letter)
     if (t->is_ended) {
         return;
     }
-    if (a->letter.result == OK) {
+    enum err e = a->letter.result;
+    if (e == OK && a->letter.command == ADMIN_SNAPSHOT) {
+        e = tell_directory(a);
+    }
+    if (e == OK) {
         query_task_finish(t);
+    } else if (e == E_DENIED) {
+        query_fault_set(&t->fault, HEJNAL__V1__ERROR__CODE__INVALID, "name",
+                        "there is a snapshot '%s' already", a->letter.name);
+        query_task_fail(t, &t->fault);
     } else {
-        query_task_fail_with(t, a->letter.result);
+        query_task_fail_with(t, e);
     }
 }

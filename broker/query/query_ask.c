@@ -92,6 +92,9 @@ static enum err check_fill(const Hejnal__V1__Query *q, struct query_fault *fault
     if (q->fill_max_ns < 0) {
         return query_fault_at(fault, "fill_max_ns", 0, "a length of time is not negative");
     }
+    if (q->as_known_at_ns < 0) {
+        return query_fault_at(fault, "as_known_at_ns", 0, "nothing was known before 1970");
+    }
     return q->gap_max_ns >= 0
                ? OK
                : query_fault_at(fault, "gap_max_ns", 0, "a length of time is not negative");
@@ -174,6 +177,7 @@ static struct buckets read_buckets(const Hejnal__V1__Query *q)
 void query_ask_read(const Hejnal__V1__Query *q, struct query_request *out)
 {
     *out = (struct query_request){
+        .known_ns = q->as_known_at_ns,
         .from_ns = q->from_ns < TIMESTAMP_MIN_NS ? TIMESTAMP_MIN_NS : q->from_ns,
         .to_ns = q->to_ns > TIMESTAMP_MAX_NS ? TIMESTAMP_MAX_NS : q->to_ns,
         .buckets = read_buckets(q),

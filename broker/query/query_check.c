@@ -292,9 +292,14 @@ enum err query_check_write(const Hejnal__V1__Write *w, uint32_t numbers, struct 
 
 static enum err check_admin(const Hejnal__V1__Admin *admin, struct query_fault *fault)
 {
-    if (admin->command != HEJNAL__V1__ADMIN__COMMAND__CHECKPOINT &&
-        admin->command != HEJNAL__V1__ADMIN__COMMAND__SEAL) {
+    const bool is_snapshot = admin->command == HEJNAL__V1__ADMIN__COMMAND__SNAPSHOT ||
+                             admin->command == HEJNAL__V1__ADMIN__COMMAND__SNAPSHOT_REMOVE;
+    if ((int)admin->command < 0 || admin->command > HEJNAL__V1__ADMIN__COMMAND__SNAPSHOT_REMOVE) {
         return query_fault_at(fault, "command", 0, "an unknown command");
+    }
+    if (is_snapshot && !engine_snapshot_name_is_good(bytes_of(admin->name))) {
+        return query_fault_at(fault, "name", 0,
+                              "a name is 1 to 64 of A-Z a-z 0-9 - _ and, not first, a dot");
     }
     return OK;
 }

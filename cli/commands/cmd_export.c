@@ -12,6 +12,8 @@ int cmd_export(int argc, char **argv)
     const struct option_row rows[] = {
         {"--from", OPTION_TIME, &f.query.from_ns, 0, 0, NULL, "TIME", "First time; the oldest."},
         {"--to", OPTION_TIME, &f.query.to_ns, 0, 0, NULL, "TIME", "Up to, not including; all."},
+        {"--as-known-at", OPTION_TIME, &f.query.as_known_at_ns, 0, 0, NULL, "TIME",
+         "Only what was known then, with the values it had."},
         {"--format", OPTION_CHOICE, &format, 0, 0, "csv|jsonl", NULL, "Default csv."},
         {"--time-format", OPTION_CHOICE, &times, 0, 0, "rfc3339|s|ms|us|ns", NULL, "Of the times."},
         {"-o", OPTION_TEXT, &f.path, 0, 0, NULL, "FILE", "Write FILE when whole; else stdout."},

@@ -15,7 +15,7 @@
 struct given {
     const char *from, *to, *every, *aggregates, *group_by, *time_zone, *where;
     int fill, format, times;
-    int64_t fill_max_ns, gap_max_ns, limit;
+    int64_t fill_max_ns, gap_max_ns, limit, known_ns;
 };
 
 /* What the request points to. */
@@ -158,6 +158,7 @@ static int make(const struct given *g, struct made *m)
     struct hejnal_query *q = &m->fetch.query;
     q->fill = (enum hejnal_fill)g->fill;
     q->fill_max_ns = g->fill_max_ns;
+    q->as_known_at_ns = g->known_ns;
     q->gap_max_ns = g->gap_max_ns;
     q->where = g->where;
     q->rows_max = (uint64_t)g->limit;
@@ -174,6 +175,8 @@ int cmd_query(int argc, char **argv)
         {"--from", OPTION_TEXT, &g.from, 0, 0, NULL, "TIME",
          "First time; needed. RFC 3339, 2026-11-23, -6h, unix time."},
         {"--to", OPTION_TEXT, &g.to, 0, 0, NULL, "TIME", "Up to, not including; now."},
+        {"--as-known-at", OPTION_TIME, &g.known_ns, 0, 0, NULL, "TIME",
+         "Only what was known then, with the values it had."},
         {"--every", OPTION_TEXT, &g.every, 0, 0, NULL, "LENGTH",
          "Buckets of this length: 5m, 1h, 1d, 1w, 1mo, 1y."},
         {"--agg", OPTION_TEXT, &g.aggregates, 0, 0, NULL, "LIST", "Of " AGGREGATES_ALL "; mean."},

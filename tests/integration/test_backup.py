@@ -1,0 +1,92 @@
+"""`hejnal backup` of a running server: a store that opens, holds what was acknowledged before, and costs only what is new."""
+
+import os
+import threading
+
+from crash import Publisher, verify
+from harness import Server
+
+DAY_S = 86400
+T0 = 1_700_006_400  # A midnight.
+
+
+def fill(server, days, start=T0):
+    rows = "".join(f"b/{s},{start + d * DAY_S + i * 600},{s * 100 + i}\n"
+                   for d in days for s in range(5) for i in range(144))
+    server.run("import", "-", stdin="series,time,value\n" + rows)
+
+
+def open_copy(directory, target):
+    """Another hejnald on the backup itself, so that it is known to be a store."""
+    copy = Server("--partition-days", "1", directory=directory)
+    copy.directory.mkdir(exist_ok=True)
+    os.rename(target, copy.directory / "data")
+    return copy
+
+
+def test_a_backup_is_a_store_and_the_second_copies_only_what_is_new(tmp_path):
+    target = tmp_path / "backup"
+    with Server("--partition-days", "1", "--loops", "2") as server:
+        fill(server, range(20))
+        server.run("admin", "seal")
+        fill(server, [30])
+        first = server.run("backup", target).stdout
+        assert "linked" in first and server.run("backup", target, "--no-check").returncode == 0
+        fill(server, [31])
+        server.run("backup", target)
+        assert not (server.directory / "data" / "snapshots").exists() or \
+            not list((server.directory / "data" / "snapshots").iterdir())
+        sealed = next((target / "parts").glob("*.seal.mdb"))
+        assert sealed.stat().st_nlink >= 2
+        export = server.points("#")
+        fill(server, [32])  # After the backup: not in it.
+        server.run("admin", "seal")  # What was linked goes; the backup keeps it.
+        with open_copy(tmp_path / "copy", target) as copy:
+            assert copy.points("#") == export
+            copy.check()
+
+
+def test_backups_link_from_an_earlier_one(tmp_path):
+    with Server("--partition-days", "1") as server:
+        fill(server, range(3))
+        server.run("admin", "seal")
+        server.run("backup", tmp_path / "monday")
+        server.run("backup", tmp_path / "tuesday", "--link-from", tmp_path / "monday")
+        [a], [b] = ([*(tmp_path / day / "parts").glob("*.seal.mdb")] for day in ("monday", "tuesday"))
+        assert a.stat().st_ino == b.stat().st_ino
+
+
+def test_a_backup_under_load_holds_all_that_was_acknowledged_before(tmp_path):
+    with Server("--loops", "2", "--partition-days", "1") as server:
+        publishers = [Publisher(server, i, 50, 60_000, 0.001) for i in range(3)]
+        for p in publishers:
+            p.start()
+        sealing = threading.Thread(target=lambda: server.run("admin", "seal"))
+        sealing.start()
+        for i in range(3):
+            before = [p.acked.copy() for p in publishers]
+            server.run("backup", tmp_path / f"b{i}")
+        sealing.join()
+        for p in publishers:
+            p.stopping = True
+        for p in publishers:
+            p.join(30)
+        for p, acked in zip(publishers, before):
+            p.acked = acked
+        with open_copy(tmp_path / "copy", tmp_path / "b2") as copy:
+            lost, duplicates, wrong = verify(copy, publishers)
+            assert (lost, duplicates, wrong) == (0, 0, 0)
+
+
+def test_wrong_places_are_told_in_one_line(tmp_path):
+    with Server() as server:
+        fill(server, [0])
+        (tmp_path / "mine").mkdir()
+        (tmp_path / "mine" / "thesis.txt").write_text("x")
+        done = server.run("backup", tmp_path / "mine", check=False)
+        assert done.returncode == 1 and "no backup" in done.stderr and done.stderr.count("\n") == 1
+        assert (tmp_path / "mine" / "thesis.txt").exists()
+        done = server.run("backup", tmp_path / "absent" / "b", check=False)
+        assert done.returncode == 1 and done.stderr.count("\n") == 1
+        assert server.run("backup", check=False).returncode == 2
+        assert not list((server.directory / "data" / "snapshots").iterdir())
