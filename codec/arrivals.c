@@ -56,8 +56,8 @@ static enum err write_rows(const struct chunk_input *in, struct chunk_scratch *s
 static enum err write_revision(const struct chunk_input *in, const struct chunk_revision *r,
                                uint32_t row_before, struct writer *out)
 {
-    const unsigned flags = (r->is_current ? CURRENT_FLAG : 0U) |
-                           (r->arrival_s == 0 ? ON_TIME_FLAG : 0U);
+    const unsigned flags =
+        (r->is_current ? CURRENT_FLAG : 0U) | (r->arrival_s == 0 ? ON_TIME_FLAG : 0U);
     uint64_t bits;
     CHECK(r->row < in->rows && r->row >= row_before && r->column <= COLUMN_MASK);
     TRY(writer_put_varint(out, r->row - row_before));
@@ -155,8 +155,8 @@ static enum err read_revision(struct bytes *in, const struct chunk *c, const int
 {
     uint64_t rows, bits;
     uint8_t head;
-    if (bytes_take_varint(in, &rows) != OK || rows >= c->rows ||
-        rows + row_before >= c->rows || bytes_take_u8(in, &head) != OK) {
+    if (bytes_take_varint(in, &rows) != OK || rows >= c->rows || rows + row_before >= c->rows ||
+        bytes_take_u8(in, &head) != OK) {
         return E_CORRUPT;
     }
     *r = (struct chunk_revision){.row = row_before + (uint32_t)rows,

@@ -16,7 +16,8 @@ enum {
     MAGIC_1 = 'c',
     VERSION = 1,
     ARRIVALS_FLAG = 1,
-    HEAD_BYTES = 4, /* Magic, version, flags. */
+    PACKED_FLAG = 2, /* A column has packed exceptions. */
+    HEAD_BYTES = 4,  /* Magic, version, flags. */
     CHECKSUM_BYTES = 8,
     DIRECTORY_BYTES_MAX = 48 + CHUNK_COLUMNS_MAX * 100
 };
@@ -149,7 +150,8 @@ enum err chunk_write(const struct chunk_input *in, struct bytes key, struct chun
     TRY(writer_put(&all, directory.at, directory.size));
     TRY(writer_put_u8(&all, (uint8_t)w.count));
     all.size += rest.size;
-    return assemble(has_arrivals ? ARRIVALS_FLAG : 0, &all, &body, key, out);
+    const unsigned flags = (has_arrivals ? ARRIVALS_FLAG : 0U) | (w.has_packed ? PACKED_FLAG : 0U);
+    return assemble((uint8_t)flags, &all, &body, key, out);
 }
 
 static enum err read_frame(struct bytes key, struct bytes value, struct bytes *inside)
@@ -168,7 +170,7 @@ static enum err read_frame(struct bytes key, struct bytes value, struct bytes *i
     if (stored != checksum_of(key, value.at, size)) {
         return E_CORRUPT;
     }
-    if ((value.at[3] & ~ARRIVALS_FLAG) != 0) {
+    if ((value.at[3] & ~(ARRIVALS_FLAG | PACKED_FLAG)) != 0) {
         return E_VERSION; /* A flag of a later build. */
     }
     *inside = (struct bytes){value.at + HEAD_BYTES, size - HEAD_BYTES};

@@ -13,6 +13,9 @@ enum { ID_MASK = 0x3f, PARTIAL_FLAG = 0x40, DOUBLES_FLAG = 0x80 };
 /* A reference must look an eighth better on samples before it is tried in full. */
 enum { SAMPLE_WINDOWS = 4, SAMPLE_ROWS = 32, GAIN_OF = 8 };
 
+/* More exceptions than this part of the values: perhaps their bits are the better form. */
+enum { EXCEPTIONS_SHARE = 8 };
+
 /* The column at work. */
 struct work {
     const double *values; /* Gaps closed. */
@@ -165,13 +168,41 @@ static enum err try_reference(struct column_writer *w, const struct chunk_input_
     return e == E_LIMIT ? OK : e; /* No room to try: the plain stream stays. */
 }
 
+/* The values in the form they have, their integers in s->q. */
+static enum err write_form(struct column_writer *w, struct doubles_form *form, const struct work *k)
+{
+    TRY(doubles_write_exceptions(form, k->values, k->count, w->scratch, w->body));
+    TRY(doubles_write_dictionary(form, k->count, w->scratch, w->body));
+    return ints_write(w->scratch->q, k->count, w->scratch, w->body);
+}
+
+/* Try a column of many exceptions as bits; keep what `w->body` got since `start` when that is not
+ * shorter. */
+static enum err try_bits(struct column_writer *w, struct work *k, size_t start)
+{
+    const size_t plain_end = w->body->size, plain_size = plain_end - start;
+    struct doubles_form bits = doubles_find_bits(k->values, k->count, w->scratch);
+    const enum err e = write_form(w, &bits, k);
+    const size_t size = w->body->size - plain_end;
+
+    w->body->size = plain_end;
+    if (e == OK && size < plain_size) {
+        memmove(w->body->at + start, w->body->at + plain_end, size);
+        w->body->size = start + size;
+        k->form = bits;
+    }
+    return e == E_LIMIT ? OK : e; /* No room to try: the plain stream stays. */
+}
+
 static enum err write_stream(struct column_writer *w, const struct chunk_input_column *input,
                              struct work *k)
 {
-    TRY(doubles_write_exceptions(&k->form, k->values, k->count, w->body));
-    TRY(doubles_write_dictionary(&k->form, k->count, w->scratch, w->body));
-    size_t start = w->body->size;
-    TRY(ints_write(w->scratch->q, k->count, w->scratch, w->body));
+    const size_t start = w->body->size;
+    TRY(write_form(w, &k->form, k));
+    if (k->form.exceptions > k->count / EXCEPTIONS_SHARE) {
+        TRY(try_bits(w, k, start));
+    }
+    w->has_packed |= k->form.is_packed;
     return is_exact(&k->form) && w->count > 0 ? try_reference(w, input, k, start) : OK;
 }
 

@@ -25,7 +25,8 @@ struct column_writer {
     struct writer *directory, *body;
     struct chunk_scratch *scratch;
     struct column_done done[CHUNK_COLUMNS_MAX];
-    unsigned count; /* Of `done`: columns without any value are left out. */
+    unsigned count;  /* Of `done`: columns without any value are left out. */
+    bool has_packed; /* A column has packed exceptions. */
 };
 
 /* Append column `input` to directory and body. E_LIMIT. */

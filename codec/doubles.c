@@ -1,5 +1,6 @@
 #include "codec/doubles.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -9,11 +10,12 @@
 
 enum {
     SAMPLE_MAX = 64,
-    EXCEPTION_BITS = 80,     /* What an exception costs: 8 bytes and its place. */
     EXCEPTION_BYTES_MIN = 9, /* A gap of one byte, and the double. */
+    EXCEPTION_BITS = 80,     /* What an exception costs: 8 bytes and its place. */
     SAMPLE_MISSES_SHARE = 8, /* More misses in a sample: look at floats. */
     MISSES_SHARE = 3,        /* More misses in a column: give decimals up. */
     RETRY_SHARE = 64,        /* More misses in a column: look for a larger scale. */
+    PACKED_MIN = 8,          /* Fewer exceptions are not worth two streams. */
     DICTIONARY_ROWS_MIN = 32,
     DICTIONARY_VALUE_BITS = 48, /* A table must do better than this a value. */
     SINGLE_SCALE_MAX = 9,       /* A float has no more digits. */
@@ -56,6 +58,10 @@ static inline double whole(int64_t q)
 
 uint8_t doubles_form_byte(const struct doubles_form *form)
 {
+    if (form->is_packed) {
+        return (uint8_t)((form->mode == DOUBLES_SINGLE ? EXCEPTIONS_FLAG : 0) |
+                         (unsigned)DOUBLES_DICTIONARY << MODE_SHIFT | (form->scale + 1u));
+    }
     return (uint8_t)((form->exceptions > 0 ? EXCEPTIONS_FLAG : 0) |
                      (unsigned)form->mode << MODE_SHIFT | form->scale);
 }
@@ -65,6 +71,12 @@ enum err doubles_form_of(uint8_t byte, struct doubles_form *form)
     struct doubles_form f = {.mode = byte >> MODE_SHIFT & MODE_MASK,
                              .scale = byte & SCALE_MASK,
                              .exceptions = byte / EXCEPTIONS_FLAG};
+    if (f.mode == DOUBLES_DICTIONARY && f.scale > 0) {
+        f = (struct doubles_form){.mode = f.exceptions > 0 ? DOUBLES_SINGLE : DOUBLES_SCALED,
+                                  .scale = (uint8_t)(f.scale - 1),
+                                  .exceptions = 1,
+                                  .is_packed = true};
+    }
     bool is_decimal = f.mode == DOUBLES_SCALED || f.mode == DOUBLES_SINGLE;
     if (f.scale > DOUBLES_SCALE_MAX || (!is_decimal && (f.scale > 0 || f.exceptions > 0))) {
         return E_CORRUPT;
@@ -162,7 +174,7 @@ static struct doubles_form sample_form(const double *sample, uint32_t count, enu
 static bool are_single(const double *values, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        if (bits_of((double)(float)values[i]) != bits_of(values[i])) {
+        if (bits_of((double)(float)values[i]) != bits_of(values[i]) && !isnan(values[i])) {
             return false;
         }
     }
@@ -178,7 +190,7 @@ static struct doubles_form retry(const double *values, uint32_t count, struct do
     int64_t ignored;
 
     for (uint32_t i = 0; i < count && found < SAMPLE_MAX; i++) {
-        if (!is_exact(values[i], power, false, &ignored)) {
+        if (!is_exact(values[i], power, false, &ignored) && !isnan(values[i])) {
             missed[found++] = values[i];
         }
     }
@@ -212,21 +224,51 @@ static void cover_misses(const double *values, uint32_t count, const struct doub
     }
 }
 
-static struct doubles_form take_bits(const double *values, uint32_t count, int64_t *q)
+struct doubles_form doubles_find_bits(const double *values, uint32_t count, struct chunk_scratch *s)
 {
     for (uint32_t i = 0; i < count; i++) {
-        q[i] = ordered((int64_t)bits_of(values[i]));
+        s->q[i] = ordered((int64_t)bits_of(values[i]));
     }
     return (struct doubles_form){.mode = DOUBLES_BITS};
+}
+
+static uint32_t count_nan(const double *values, uint32_t count)
+{
+    uint32_t nan = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        nan += isnan(values[i]) != 0;
+    }
+    return nan;
+}
+
+/* Some of the values, evenly; NaN (and so texts) never fit and say nothing of the others. */
+static uint32_t take_sample(const double *values, uint32_t count, uint32_t numbers, double *sample)
+{
+    const uint32_t stride = numbers < SAMPLE_MAX ? 1 : numbers / SAMPLE_MAX;
+    uint32_t taken = 0, left = 0;
+    if (numbers == count) {
+        for (uint32_t i = 0; i < count && taken < SAMPLE_MAX; i += stride) {
+            sample[taken++] = values[i];
+        }
+        return taken;
+    }
+    for (uint32_t i = 0; i < count && taken < SAMPLE_MAX; i++) {
+        if (!isnan(values[i]) && left-- == 0) {
+            sample[taken++] = values[i];
+            left = stride - 1;
+        }
+    }
+    return taken;
 }
 
 struct doubles_form doubles_find(const double *values, uint32_t count, struct chunk_scratch *s)
 {
     double sample[SAMPLE_MAX] = {0};
-    uint32_t stride = count < SAMPLE_MAX ? 1 : count / SAMPLE_MAX, taken = 0;
+    const uint32_t nan = count_nan(values, count), numbers = count - nan;
+    const uint32_t taken = take_sample(values, count, numbers, sample);
 
-    for (uint32_t i = 0; i < count && taken < SAMPLE_MAX; i += stride) {
-        sample[taken++] = values[i];
+    if (numbers == 0) {
+        return doubles_find_bits(values, count, s);
     }
     struct doubles_form form = sample_form(sample, taken, DOUBLES_SCALED);
     if (form.exceptions > taken / SAMPLE_MISSES_SHARE && are_single(values, count)) {
@@ -234,14 +276,14 @@ struct doubles_form doubles_find(const double *values, uint32_t count, struct ch
         form = single.exceptions < form.exceptions ? single : form;
     }
     if (form.exceptions > taken / MISSES_SHARE) {
-        return take_bits(values, count, s->q);
+        return doubles_find_bits(values, count, s);
     }
     form.exceptions = try_form(values, count, &form, s->q);
-    if (form.exceptions > count / RETRY_SHARE && form.mode == DOUBLES_SCALED) {
+    if (form.exceptions - nan > numbers / RETRY_SHARE && form.mode == DOUBLES_SCALED) {
         form = retry(values, count, form, s->q);
     }
-    if (form.exceptions > count / MISSES_SHARE) {
-        return take_bits(values, count, s->q);
+    if (form.exceptions - nan > numbers / MISSES_SHARE) {
+        return doubles_find_bits(values, count, s);
     }
     if (form.exceptions > 0) {
         cover_misses(values, count, &form, s->q);
@@ -249,16 +291,39 @@ struct doubles_form doubles_find(const double *values, uint32_t count, struct ch
     return form;
 }
 
-enum err doubles_write_exceptions(const struct doubles_form *form, const double *values,
-                                  uint32_t count, struct writer *out)
+/* Places (since the one before) or bits of the exceptions, to `to`. */
+static void list_exceptions(const struct doubles_form *form, const double *values, uint32_t count,
+                            bool are_places, int64_t *to)
 {
+    double power = number_power(form->scale);
     uint32_t next = 0;
     int64_t ignored;
 
-    if (form->exceptions == 0) {
-        return OK;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!is_exact(values[i], power, form->mode == DOUBLES_SINGLE, &ignored)) {
+            *to++ = are_places ? i - next : ordered((int64_t)bits_of(values[i]));
+            next = i + 1;
+        }
     }
+}
+
+static enum err write_packed(const struct doubles_form *form, const double *values, uint32_t count,
+                             struct chunk_scratch *s, struct writer *out)
+{
+    TRY(writer_put_varint(out, form->exceptions));
+    list_exceptions(form, values, count, true, s->other);
+    TRY(ints_write(s->other, form->exceptions, s, out));
+    list_exceptions(form, values, count, false, s->other);
+    return ints_write(s->other, form->exceptions, s, out);
+}
+
+static enum err write_plain(const struct doubles_form *form, const double *values, uint32_t count,
+                            struct writer *out)
+{
     double power = number_power(form->scale);
+    uint32_t next = 0;
+    int64_t ignored;
+
     TRY(writer_put_varint(out, form->exceptions));
     for (uint32_t i = 0; i < count; i++) {
         if (!is_exact(values[i], power, form->mode == DOUBLES_SINGLE, &ignored)) {
@@ -268,6 +333,26 @@ enum err doubles_write_exceptions(const struct doubles_form *form, const double 
         }
     }
     return OK;
+}
+
+enum err doubles_write_exceptions(struct doubles_form *form, const double *values, uint32_t count,
+                                  struct chunk_scratch *s, struct writer *out)
+{
+    const size_t start = out->size;
+
+    if (form->exceptions == 0) {
+        return OK;
+    }
+    if (form->exceptions >= PACKED_MIN) {
+        const enum err e = write_packed(form, values, count, s, out);
+        form->is_packed =
+            e == OK && out->size - start < (size_t)form->exceptions * EXCEPTION_BYTES_MIN;
+        if (form->is_packed) {
+            return OK;
+        }
+        out->size = start;
+    }
+    return write_plain(form, values, count, out);
 }
 
 static int compare(const void *left, const void *right)
@@ -355,13 +440,38 @@ static enum err read_exceptions(struct bytes *in, uint32_t count, struct bytes *
     return OK;
 }
 
+/* Places to s->slot, ascending and below `count`, bits to s->other. */
+static enum err read_packed(struct bytes *in, uint32_t count, struct chunk_scratch *s,
+                            uint32_t *packed)
+{
+    uint64_t number, next = 0;
+
+    if (bytes_take_varint(in, &number) != OK || number == 0 || number > count) {
+        return E_CORRUPT;
+    }
+    TRY(ints_read(in, (uint32_t)number, s, s->other));
+    for (uint64_t i = 0; i < number; i++) {
+        const uint64_t gap = (uint64_t)s->other[i];
+        if (gap >= count - next) {
+            return E_CORRUPT;
+        }
+        s->slot[i] = (uint16_t)(next + gap);
+        next += gap + 1;
+    }
+    TRY(ints_read(in, (uint32_t)number, s, s->other));
+    *packed = (uint32_t)number;
+    return OK;
+}
+
 enum err doubles_read_prefix(const struct doubles_form *form, struct bytes *in, uint32_t count,
                              struct chunk_scratch *s, struct doubles_prefix *prefix)
 {
     uint64_t words;
 
     *prefix = (struct doubles_prefix){.words = 0};
-    if (form->exceptions > 0) {
+    if (form->is_packed) {
+        TRY(read_packed(in, count, s, &prefix->packed));
+    } else if (form->exceptions > 0) {
         TRY(read_exceptions(in, count, &prefix->exceptions));
     }
     if (form->mode == DOUBLES_DICTIONARY) {
@@ -424,5 +534,8 @@ enum err doubles_restore(const struct doubles_form *form, const struct doubles_p
         return restore_words(s, prefix->words, count, values);
     }
     restore_exceptions(prefix->exceptions, values);
+    for (uint32_t i = 0; i < prefix->packed; i++) {
+        values[s->slot[i]] = of_bits((uint64_t)ordered(s->other[i]));
+    }
     return OK;
 }

@@ -233,7 +233,9 @@ class Column:
         head, form = cursor.u8(), cursor.u8()
         self.id, self.partial, self.doubles = head & 63, head & PARTIAL, head & DOUBLES
         self.scale, self.mode, self.exceptions = form & 31, form >> 5 & 3, form & 0x80
-        self.form = form
+        self.form, self.packed = form, self.mode == DICTIONARY and self.scale > 0
+        if self.packed:
+            self.mode, self.scale, self.exceptions = SINGLE if self.exceptions else SCALED, self.scale - 1, True
         need(self.scale <= SCALE_MAX, "scale", self.scale)
         need(self.mode < BITS or (self.scale == 0 and not self.exceptions), "form", form)
         self.size = cursor.varint()
@@ -300,7 +302,15 @@ def read_reference(cursor, column, place, columns):
 
 def read_exceptions(cursor, column):
     found, at = {}, 0
-    if column.exceptions:
+    if column.packed:
+        count = cursor.varint(1, column.count)
+        gaps, bits = integers(cursor, count), integers(cursor, count)
+        for gap, q in zip(gaps, bits):
+            at += gap
+            need(gap >= 0 and at < column.count, "exception beyond the values")
+            found[at] = order_to_bits(q)
+            at += 1
+    elif column.exceptions:
         for _ in range(cursor.varint(1, column.count)):
             at += cursor.varint()
             need(at < column.count, "exception beyond the values")
@@ -382,7 +392,7 @@ class Chunk:
 
     def __init__(self, data, key=None):
         need(len(data) >= 12 and data[:2] == b"Hc", "no chunk")
-        need(data[2] == 1 and data[3] in (0, 1), "chunk of version", data[2], "flags", data[3])
+        need(data[2] == 1 and data[3] in (0, 1, 2, 3), "chunk of version", data[2], "flags", data[3])
         body = data[:-8]
         if key is not None:
             need(int.from_bytes(data[-8:], "little") == xxh3(body, xxh3(key)), "checksum of a chunk")
@@ -396,7 +406,7 @@ class Chunk:
             read_column(cursor.part(column.size), column, place, self.columns)
             check_statistics(column, self.times, self.unit)
         self.arrivals, self.revisions = [0] * self.rows, []
-        if data[3] == 1:
+        if data[3] & 1:
             self.read_arrivals(cursor)
             self.read_revisions(cursor)
         cursor.done()

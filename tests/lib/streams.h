@@ -7,9 +7,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "tests/lib/rng.h"
 
-enum { STREAMS_INT_KINDS = 14, STREAMS_DOUBLE_KINDS = 13, STREAMS_TIME_KINDS = 6 };
+enum { STREAMS_INT_KINDS = 14, STREAMS_DOUBLE_KINDS = 17, STREAMS_TIME_KINDS = 6 };
 
 static inline int64_t streams_shifted(struct rng *r, unsigned shift)
 {
@@ -91,6 +92,7 @@ static inline double streams_odd(struct rng *r)
 static inline void streams_doubles(struct rng *r, uint32_t kind, double *to, uint32_t count)
 {
     double power = pow(10, rng_below(r, 16)), level = rng_below(r, 100000);
+    uint32_t words = 1 + rng_below(r, 40), share = 1 + rng_below(r, 60), out = 0;
 
     for (uint32_t i = 0; i < count; i++) {
         switch (kind) {
@@ -129,6 +131,22 @@ static inline void streams_doubles(struct rng *r, uint32_t kind, double *to, uin
             break;
         case 11:
             to[i] = rng_below(r, 100) == 0 ? streams_odd(r) : rng_below(r, 9000) / 100.0;
+            break;
+        case 12: /* Texts, */
+            to[i] = text_value(rng_below(r, words) * words);
+            break;
+        case 13: /* amid decimals, */
+            level += (double)rng_below(r, 5) - 2;
+            to[i] =
+                rng_below(r, 60) < share ? text_value(rng_below(r, 1 + words / 20)) : level / 10;
+            break;
+        case 14: /* in runs, amid floats with other exceptions, */
+            out = rng_below(r, share) == 0 ? !out : out;
+            to[i] = out != 0 ? text_value(words) : (double)(float)((double)rng_below(r, 1000) / 10);
+            to[i] = rng_below(r, 50) == 0 ? streams_odd(r) : to[i];
+            break;
+        case 15: /* any of the dictionary amid any doubles. */
+            to[i] = rng_below(r, 2) == 0 ? text_value((uint32_t)rng_next(r)) : sin(i) * level;
             break;
         default:
             to[i] = (rng_below(r, 12) + 1) * M_PI;

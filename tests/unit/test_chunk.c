@@ -360,6 +360,45 @@ static void every_cut_is_refused(void **state)
     }
 }
 
+static size_t size_of_column(uint32_t rows, bool is_dense)
+{
+    const struct chunk_input in = {
+        .rows = rows, .times = times, .columns = 1, .column = column, .dense = is_dense};
+    column[0] = (struct chunk_input_column){.id = 0, .values = values[0]};
+    return write_chunk(&in).size;
+}
+
+/* Of a day and more of seconds; see tests/lib/streams.h for what else comes. */
+static void texts_take_little_room(void **state)
+{
+    struct rng r = {9};
+    const uint32_t rows = CHUNK_ROWS_MAX;
+    double level = 200;
+    (void)state;
+    for (uint32_t i = 0; i < rows; i++) {
+        times[i] = INT64_C(1700000000000000000) + i * INT64_C(1000000000);
+        values[0][i] = text_value(7);
+    }
+    assert_true(size_of_column(rows, false) < 64);
+    for (uint32_t i = 0; i < rows; i++) {
+        values[0][i] = text_value(rng_below(&r, 2) * 90000);
+    }
+    assert_true(size_of_column(rows, false) < rows / 8 + 96);
+    for (uint32_t i = 0; i < rows; i++) {
+        values[0][i] = text_value(rng_below(&r, 33) == 0 ? 5 : 3); /* 0.2 bits of information. */
+    }
+    assert_true(size_of_column(rows, true) < rows / 8 * 3 / 10);
+    for (uint32_t i = 0; i < rows; i++) {
+        level += (double)rng_below(&r, 5) - 2;
+        values[0][i] = level / 10;
+    }
+    const size_t numbers = size_of_column(rows, true);
+    for (uint32_t i = 0; i < rows; i++) {
+        values[0][i] = rng_below(&r, 10) == 0 ? text_value(3) : values[0][i];
+    }
+    assert_true(size_of_column(rows, true) < numbers + rows / 8); /* Less than a bit a row more. */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -373,6 +412,7 @@ int main(void)
         cmocka_unit_test(a_full_buffer_leaves_the_writer_as_it_was),
         cmocka_unit_test(every_flipped_bit_is_refused_or_with_a_mended_checksum_read_safely),
         cmocka_unit_test(every_cut_is_refused),
+        cmocka_unit_test(texts_take_little_room),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/text.h"
 #include "codec/chunk.h"
 #include "tests/lib/rng.h"
 #include "tests/lib/test.h"
@@ -139,6 +140,25 @@ static void fill_late(struct rng *r)
     }
 }
 
+/* States: one, two, amid decimals and floats, many, and with other exceptions. */
+static void fill_texts(struct rng *r)
+{
+    int32_t level = 200;
+
+    minutes();
+    for (int i = 0; i < ROWS; i++) {
+        level += (int32_t)rng_below(r, 5) - 2;
+        const bool is_out = i / 17 % 5 == 0;
+        values[0][i] = text_value(7);
+        values[1][i] = text_value(rng_below(r, 2) * 90000);
+        values[2][i] = rng_below(r, 10) == 0 ? text_value(3 + rng_below(r, 2)) : level / 10.0;
+        values[3][i] =
+            is_out ? text_value(4) : (double)(float)((double)rng_below(r, 100000) / 1000);
+        values[4][i] = text_value(rng_below(r, 40));
+        values[5][i] = is_out ? of_bits(0x7ff8000000000000 + rng_below(r, 2)) : level / 10.0;
+    }
+}
+
 static const struct golden {
     const char *name;
     void (*fill)(struct rng *r);
@@ -156,6 +176,8 @@ static const struct golden {
     {"uneven_fast", fill_uneven, ROWS, false, true},
     {"uneven_dense", fill_uneven, ROWS, true, true},
     {"one_row", fill_air, 1, false, true},
+    {"texts_fast", fill_texts, ROWS, false, true},
+    {"texts_dense", fill_texts, ROWS, true, true},
 };
 
 static struct chunk_input input_of(const struct golden *g)
