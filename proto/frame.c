@@ -4,7 +4,11 @@
 
 #include "base/check.h"
 #include "base/hash.h"
+#include "proto/block_read.h"
 #include "proto/frame_arena.h"
+
+/* Of answers that are read block by block; others are no less right, but slower. */
+enum { BLOCKS_MAX = 4096, REST_BYTES_MAX = 16 << 10, BLOCK_FIELD = 4 };
 
 enum err frame_take(struct bytes *in, size_t bytes_max, struct bytes *body)
 {
@@ -23,15 +27,82 @@ enum err frame_take(struct bytes *in, size_t bytes_max, struct bytes *body)
 enum err frame_request_read(struct bytes body, frame_request **out)
 {
     void *message;
-    TRY(frame_arena_unpack(&hejnal__v1__request__descriptor, body, &message));
+    TRY(frame_arena_unpack(&hejnal__v1__request__descriptor, body, body.size, &message));
     *out = message;
+    return OK;
+}
+
+static enum err read_plainly(struct bytes body, frame_response **out)
+{
+    void *message;
+    TRY(frame_arena_unpack(&hejnal__v1__response__descriptor, body, body.size, &message));
+    *out = message;
+    return OK;
+}
+
+/* The blocks of a response, and its other fields one behind the other. */
+struct split {
+    size_t count;
+    struct bytes blocks[BLOCKS_MAX];
+    size_t rest_size;
+    uint8_t rest[REST_BYTES_MAX];
+};
+
+/* E_NOT_FOUND: no answer of blocks, or of too many, or one that protobuf-c had better judge. */
+static enum err split_blocks(struct bytes in, struct split *s)
+{
+    s->count = s->rest_size = 0;
+    while (in.size > 0) {
+        const uint8_t *start = in.at;
+        uint64_t tag, value;
+        if (bytes_take_varint(&in, &tag) != OK || bytes_take_varint(&in, &value) != OK) {
+            return E_NOT_FOUND;
+        }
+        const bool is_block = tag == (BLOCK_FIELD << 3 | 2);
+        struct bytes part = {NULL, 0};
+        if ((tag & 7) == 2 ? bytes_take(&in, value, &part) != OK : (tag & 7) != 0) {
+            return E_NOT_FOUND;
+        }
+        const size_t size = (size_t)(in.at - start);
+        if (is_block && s->count < BLOCKS_MAX) {
+            s->blocks[s->count++] = part;
+        } else if (!is_block && size <= REST_BYTES_MAX - s->rest_size) {
+            memcpy(s->rest + s->rest_size, start, size);
+            s->rest_size += size;
+        } else {
+            return E_NOT_FOUND;
+        }
+    }
+    return s->count > 0 ? OK : E_NOT_FOUND;
+}
+
+static enum err read_blocks(const struct split *s, frame_response *r)
+{
+    r->block = frame_arena_alloc(r, s->count * sizeof *r->block);
+    if (r->block == NULL) {
+        return E_NO_MEMORY;
+    }
+    for (size_t i = 0; i < s->count; i++) {
+        TRY(block_read(s->blocks[i], frame_arena_alloc, r, &r->block[i]));
+    }
+    r->n_block = s->count;
     return OK;
 }
 
 enum err frame_response_read(struct bytes body, frame_response **out)
 {
+    struct split s;
     void *message;
-    TRY(frame_arena_unpack(&hejnal__v1__response__descriptor, body, &message));
+    if (split_blocks(body, &s) != OK) {
+        return read_plainly(body, out);
+    }
+    TRY(frame_arena_unpack(&hejnal__v1__response__descriptor, (struct bytes){s.rest, s.rest_size},
+                           body.size, &message));
+    const enum err e = read_blocks(&s, message);
+    if (e != OK) {
+        frame_arena_free(message);
+        return e == E_NOT_FOUND ? read_plainly(body, out) : e;
+    }
     *out = message;
     return OK;
 }

@@ -78,9 +78,9 @@ static void destroy(struct arena *a)
 }
 
 enum err frame_arena_unpack(const ProtobufCMessageDescriptor *descriptor, struct bytes body,
-                            void **message)
+                            size_t whole, void **message)
 {
-    size_t size = (FIRST_BYTES + 2 * body.size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+    size_t size = (FIRST_BYTES + 2 * whole + ALIGN - 1) & ~(size_t)(ALIGN - 1);
     struct arena *a = malloc(sizeof *a + size);
     if (a == NULL) {
         return E_NO_MEMORY;
@@ -88,7 +88,7 @@ enum err frame_arena_unpack(const ProtobufCMessageDescriptor *descriptor, struct
     *a = (struct arena){.at = a->first,
                         .left = size,
                         .size = size,
-                        .budget = BUDGET_LEAST_BYTES + BUDGET_FACTOR * body.size};
+                        .budget = BUDGET_LEAST_BYTES + BUDGET_FACTOR * whole};
     ProtobufCAllocator allocator = {arena_alloc, arena_free, a};
     void *unpacked = protobuf_c_message_unpack(descriptor, &allocator, body.size, body.at);
     if (unpacked == NULL) {
@@ -102,9 +102,19 @@ enum err frame_arena_unpack(const ProtobufCMessageDescriptor *descriptor, struct
     return OK;
 }
 
+static struct arena *arena_of(void *message)
+{
+    return (struct arena *)(void *)((uint8_t *)message - offsetof(struct arena, first));
+}
+
+void *frame_arena_alloc(void *message, size_t size)
+{
+    return arena_alloc(arena_of(message), size);
+}
+
 void frame_arena_free(void *message)
 {
     if (message != NULL) {
-        destroy((struct arena *)(void *)((uint8_t *)message - offsetof(struct arena, first)));
+        destroy(arena_of(message));
     }
 }

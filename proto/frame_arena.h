@@ -10,9 +10,11 @@
 
 #include "base/bytes.h"
 
-/* E_MALFORMED, E_NO_MEMORY. */
+/* Unpack `body`, in memory as is right for a message of `whole` bytes. E_MALFORMED, E_NO_MEMORY. */
 MUST_USE enum err frame_arena_unpack(const ProtobufCMessageDescriptor *descriptor,
-                                     struct bytes body, void **message);
+                                     struct bytes body, size_t whole, void **message);
+/* More memory for the parts of an unpacked message. NULL: none left for it. */
+void *frame_arena_alloc(void *message, size_t size);
 void frame_arena_free(void *message); /* NULL is fine. */
 
 #endif /* PROTO_FRAME_ARENA_H */

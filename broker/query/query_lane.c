@@ -4,12 +4,16 @@
 
 #include "base/zone.h"
 #include "broker/query/query_words.h"
+#include "proto/block_write.h"
 
 /* Steps of storage that gave no block, before the worker looks at other work. */
 enum { STEPS_EMPTY_MAX = 16 };
 
 #define LIMIT HEJNAL__V1__ERROR__CODE__LIMIT
 
+_Static_assert((int)QUERY_COLUMNS_MAX <= (int)BLOCK_COLUMNS_MAX &&
+                   (int)QUERY_KEYS_MAX <= (int)BLOCK_KEYS_MAX,
+               "a block has room for all columns and keys");
 _Static_assert((int)QUERY_BLOCK_ROWS_MAX <= (int)QUERY_WORDS_ROWS_MAX, "a block is packed at once");
 
 void query_lane_init(struct query_lane *l, struct query_plan *plan, const struct query_conn *conn,
@@ -113,72 +117,53 @@ static enum err open_plan(struct query_lane *l)
 
 /* Only points may be texts: no aggregate is one. */
 static enum err fill_columns(struct query_lane *l, const struct query_block *block,
-                             Hejnal__V1__Column *columns, frame_response *part)
+                             struct block *out, frame_response *words)
 {
     struct query_frame *frame = &l->frames[l->at];
     struct query_packed packed;
+    out->columns = block->columns;
     for (unsigned i = 0; i < block->columns; i++) {
-        hejnal__v1__column__init(&columns[i]);
-        columns[i].n_value = block->rows;
-        columns[i].value = query_frame_lend(block->column[i]);
+        out->column[i] = (struct block_column){.numbers = block->rows, .number = block->column[i]};
     }
     if (l->plan->request.buckets.length > 0) {
         return OK;
     }
     TRY(query_words_pack(frame, block->column[0], block->rows, &packed));
-    query_words_tell(frame, part);
-    columns[0].n_value = packed.numbers;
-    columns[0].value = query_frame_lend(packed.number);
-    columns[0].n_word_runs = packed.runs;
-    columns[0].word_runs = query_frame_lend(packed.run);
+    query_words_tell(frame, words);
+    out->column[0] = (struct block_column){packed.numbers, packed.runs, packed.number, packed.run};
     return OK;
 }
 
 /* Path and keys, where the unit is another than that of the block before. */
-static void name_unit(struct query_lane *l, size_t unit, Hejnal__V1__SeriesBlock *out, char **keys)
+static void name_unit(struct query_lane *l, size_t unit, struct block *out)
 {
     const struct query *q = l->plan->query;
     if (unit == l->named) {
         return;
     }
-    l->name[query_name(q, unit, (uint8_t *)l->name)] = 0;
-    out->path = l->name;
-    for (unsigned i = 0; i < l->plan->request.key_count; i++) {
-        const struct bytes value = query_key_value(q, unit, i);
-        memcpy(l->keys[i], value.at, value.size);
-        l->keys[i][value.size] = 0;
-        keys[i] = l->keys[i];
+    out->path = (struct bytes){l->name, query_name(q, unit, l->name)};
+    out->keys = l->plan->request.key_count;
+    for (unsigned i = 0; i < out->keys; i++) {
+        out->key[i] = query_key_value(q, unit, i);
     }
-    out->n_keys = l->plan->request.key_count;
-    out->keys = keys;
     l->named = unit;
 }
 
 static enum err put_block(struct query_lane *l, const struct query_block *block)
 {
-    Hejnal__V1__Column columns[QUERY_COLUMNS_MAX], *column[QUERY_COLUMNS_MAX];
-    char *keys[QUERY_KEYS_MAX];
-    Hejnal__V1__SeriesBlock out = HEJNAL__V1__SERIES_BLOCK__INIT, *list = &out;
-    frame_response part = HEJNAL__V1__RESPONSE__INIT;
-
-    TRY(fill_columns(l, block, columns, &part));
-    for (unsigned i = 0; i < block->columns; i++) {
-        column[i] = &columns[i];
+    struct block out = {.series = (uint32_t)block->unit + 1,
+                        .series_done = block->unit,
+                        .rows = block->rows,
+                        .times = block->times};
+    frame_response words = HEJNAL__V1__RESPONSE__INIT;
+    struct query_frame *frame = &l->frames[l->at];
+    TRY(fill_columns(l, block, &out, &words));
+    if (words.n_words > 0) {
+        TRY(query_frame_put(frame, &words));
     }
-    l->deltas[0] = block->times[0];
-    for (size_t i = 1; i < block->rows; i++) {
-        l->deltas[i] = block->times[i] - block->times[i - 1];
-    }
-    name_unit(l, block->unit, &out, keys);
-    out.series = (uint32_t)block->unit + 1;
-    out.n_time_delta = block->rows;
-    out.time_delta = l->deltas;
-    out.n_columns = block->columns;
-    out.columns = column;
-    out.series_done = block->unit;
-    part.n_block = 1;
-    part.block = &list;
-    TRY(query_frame_put(&l->frames[l->at], &part));
+    name_unit(l, block->unit, &out);
+    TRY(query_conn_reserve(&frame->bytes, block_room(&out)));
+    TRY(block_write(&frame->bytes, &out));
     l->rows += block->rows;
     return OK;
 }

@@ -29,9 +29,7 @@ struct query_lane {
     uint64_t rows; /* In the frame that waits. */
     enum err result;
     struct query_fault fault; /* Of E_MALFORMED. */
-    int64_t deltas[QUERY_BLOCK_ROWS_MAX];
-    char name[QUERY_NAME_BYTES_MAX + 1];
-    char keys[QUERY_KEYS_MAX][SERIES_PATH_BYTES_MAX + 1];
+    uint8_t name[QUERY_NAME_BYTES_MAX];
 };
 
 /* What all lanes of a query share; made by the first of them, when it runs the first time. */

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "base/timestamp.h"
 #include "base/topic.h"
+#include "broker/query/query_ask.h"
 #include "broker/query/query_check.h"
 #include "clients/hejnal_words.h"
 #include "storage/journal/batch.h"
@@ -81,6 +82,19 @@ static void check_filter(const char *filter)
     CHECK(e == OK || fault.position <= strlen(filter));
 }
 
+static void check_query(const Hejnal__V1__Query *q)
+{
+    struct query_request r;
+    CHECK(q->from_ns < q->to_ns && q->bucket_ns >= 0);
+    query_ask_read(q, &r);
+    CHECK(r.buckets.length >= 0 && r.percentile_count <= QUERY_PERCENTILES_MAX);
+    CHECK((r.buckets.length > 0) == (r.aggregates != 0 || r.percentile_count > 0));
+    CHECK(r.key_count <= QUERY_KEYS_MAX && (r.key_count == 0 || r.buckets.length > 0));
+    if (r.from_ns < r.to_ns && r.buckets.length > 0) {
+        (void)query_fill_is_long(&r);
+    }
+}
+
 static void check_request(const frame_request *r)
 {
     struct query_fault fault;
@@ -94,7 +108,7 @@ static void check_request(const frame_request *r)
     if (r->body_case == HEJNAL__V1__REQUEST__BODY_WRITE) {
         check_write(r->write);
     } else if (r->body_case == HEJNAL__V1__REQUEST__BODY_QUERY) {
-        CHECK(r->query->from_ns < r->query->to_ns && r->query->bucket_ns >= 0);
+        check_query(r->query);
     }
 }
 
@@ -139,6 +153,23 @@ static void unpack_all(const frame_response *r)
     }
 }
 
+/* What is read block by block is what protobuf-c reads. */
+static void check_response(struct bytes body, const frame_response *r)
+{
+    Hejnal__V1__Response *plain = hejnal__v1__response__unpack(NULL, body.size, body.at);
+    CHECK(plain != NULL);
+    const size_t size = hejnal__v1__response__get_packed_size(r);
+    CHECK(size == hejnal__v1__response__get_packed_size(plain));
+    uint8_t *a = malloc(size + 1), *b = malloc(size + 1);
+    CHECK(a != NULL && b != NULL);
+    hejnal__v1__response__pack(r, a);
+    hejnal__v1__response__pack(plain, b);
+    CHECK(memcmp(a, b, size) == 0);
+    free(a);
+    free(b);
+    hejnal__v1__response__free_unpacked(plain, NULL);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct bytes in = {data, size}, body;
@@ -151,6 +182,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             frame_request_free(request);
         }
         if (frame_response_read(body, &response) == OK) {
+            check_response(body, response);
             unpack_all(response);
             frame_response_free(response);
         }

@@ -36,7 +36,7 @@ static const struct {
     {"ev.h", "broker/threads/loop"},  {"lmdb.h", "storage/kv"},
     {"xxhash.h", "base/hash"},        {"ck_", "base/mailbox"},
     {"pthread.h", "base/thread"},     {"protobuf-c/", "proto/frame"},
-    {"hejnal.pb-c.h", "proto/frame"}, {"cyaml/", "broker/config_file"},
+    {"hejnal.pb-c.h", "proto/"}, {"cyaml/", "broker/config_file"},
     {"MQTTAsync.h", "cli/device"},    {"zlib.h", "cli/gzip_file"},
 };
 
