@@ -174,6 +174,24 @@ enum err head_append(struct head *h, const struct batch_entry *row, int64_t arri
     return OK;
 }
 
+void head_fetch_group(const struct head *h, uint32_t group)
+{
+    const struct head_group *g = segments_find(&h->groups, sizeof *g, group);
+    if (g != NULL) {
+        __builtin_prefetch(g, 1);
+        __builtin_prefetch((const uint8_t *)(g + 1) - 1, 1);
+    }
+}
+
+void head_fetch_row(const struct head *h, uint32_t group)
+{
+    const struct head_group *g = segments_find(&h->groups, sizeof *g, group);
+    if (g != NULL && g->newest != NULL) {
+        __builtin_prefetch(g->newest);
+        __builtin_prefetch(g->newest->at + g->used, 1);
+    }
+}
+
 uint64_t head_bytes(const struct head *h)
 {
     return atomic_load_explicit(&h->arena_bytes, memory_order_relaxed) +

@@ -22,6 +22,11 @@ void head_destroy(struct head *h);
  */
 MUST_USE enum err head_append(struct head *h, const struct batch_entry *row, int64_t arrival_s);
 
+/* Have the processor fetch what head_append() will touch of a group: first where the group is, a
+ * while later, when that has come, where its next row goes. Store thread only. */
+void head_fetch_group(const struct head *h, uint32_t group);
+void head_fetch_row(const struct head *h, uint32_t group);
+
 /* Bytes and rows it holds. Any thread. */
 uint64_t head_bytes(const struct head *h);
 uint64_t head_rows(const struct head *h);
