@@ -45,15 +45,45 @@ static struct hejnal *dial(void)
     return h;
 }
 
-/* Points [from, to) of the file, `later_ms` later than they are there. */
-static void fill(struct hejnal_batch *b, size_t from, size_t to, int64_t later_ms)
+/* A connection, and what it knows of the sensors behind it. */
+struct gateway {
+    struct hejnal *h;
+    struct hejnal_batch *batch;
+    uint64_t *marks; /* Of each series in the batch. */
+};
+
+static void gateway_open(struct gateway *g)
 {
-    hejnal_batch_clear(b);
+    g->h = dial();
+    need(hejnal_batch_create(&g->batch), g->h, "batch");
+    g->marks = calloc(load.data.series, sizeof *g->marks);
+    CHECK(g->marks != NULL);
+}
+
+static void gateway_close(struct gateway *g)
+{
+    free(g->marks);
+    hejnal_batch_destroy(g->batch);
+    hejnal_close(g->h);
+}
+
+static void select_series(struct gateway *g, uint32_t series)
+{
+    if (g->marks[series] == 0 || hejnal_batch_select(g->batch, g->marks[series]) != HEJNAL_OK) {
+        CHECK(hejnal_batch_section(g->batch, load.data.paths[series], NULL, 0) == HEJNAL_OK);
+        g->marks[series] = hejnal_batch_mark(g->batch);
+    }
+}
+
+/* Points [from, to) of the file, `later_ms` later than they are there. */
+static void fill(struct gateway *g, size_t from, size_t to, int64_t later_ms)
+{
+    hejnal_batch_clear(g->batch);
     for (size_t i = from; i < to; i++) {
         const struct dataset_point p = load.data.points[i];
-        CHECK(hejnal_batch_section(b, load.data.paths[p.series], NULL, 0) == HEJNAL_OK);
+        select_series(g, p.series);
         const double value = p.value; /* There it may lie unaligned. */
-        CHECK(hejnal_batch_row(b, (p.time_ms + later_ms) * NS_PER_MS, &value, UINT64_MAX) ==
+        CHECK(hejnal_batch_row(g->batch, (p.time_ms + later_ms) * NS_PER_MS, &value, UINT64_MAX) ==
               HEJNAL_OK);
     }
 }
@@ -65,19 +95,17 @@ static size_t end_of(size_t from)
 
 static void run(void *unused)
 {
-    struct hejnal *h = dial();
-    struct hejnal_batch *b = NULL;
+    struct gateway g;
     (void)unused;
-    need(hejnal_batch_create(&b), h, "batch");
+    gateway_open(&g);
     for (size_t from; (from = atomic_fetch_add(&load.taken, load.per_write)) < load.data.count;) {
-        fill(b, from, end_of(from), 0);
-        need(hejnal_write_post(h, b), h, "write");
-        need(hejnal_write_wait(h, UNDER_WAY), h, "write");
+        fill(&g, from, end_of(from), 0);
+        need(hejnal_write_post(g.h, g.batch), g.h, "write");
+        need(hejnal_write_wait(g.h, UNDER_WAY), g.h, "write");
     }
-    need(hejnal_write_wait(h, 0), h, "write");
-    (void)atomic_fetch_add(&load.acked, hejnal_write_acked(h));
-    hejnal_batch_destroy(b);
-    hejnal_close(h);
+    need(hejnal_write_wait(g.h, 0), g.h, "write");
+    (void)atomic_fetch_add(&load.acked, hejnal_write_acked(g.h));
+    gateway_close(&g);
 }
 
 static int load_all(unsigned connections)
@@ -114,9 +142,8 @@ static void sleep_until(int64_t due_ns)
 static int load_paced(double rate, double seconds)
 {
     static int64_t took_ns[ACKS_MAX];
-    struct hejnal *h = dial();
-    struct hejnal_batch *b = NULL;
-    need(hejnal_batch_create(&b), h, "batch");
+    struct gateway g;
+    gateway_open(&g);
     const int64_t every_ns = (int64_t)((double)load.per_write / rate * NS_PER_S);
     const int64_t whole_ms =
         load.data.points[load.data.count - 1].time_ms - load.data.points[0].time_ms + 3600000;
@@ -125,8 +152,8 @@ static int load_paced(double rate, double seconds)
     for (int64_t round = 0, due_ns = start_ns;
          due_ns < start_ns + (int64_t)(seconds * NS_PER_S) && acks < ACKS_MAX; due_ns += every_ns) {
         sleep_until(due_ns);
-        fill(b, from, end_of(from), round * whole_ms);
-        need(hejnal_write(h, b), h, "write");
+        fill(&g, from, end_of(from), round * whole_ms);
+        need(hejnal_write(g.h, g.batch), g.h, "write");
         took_ns[acks++] = clock_now_ns() - due_ns;
         from = end_of(from) == load.data.count ? 0 : end_of(from);
         round += from == 0;
@@ -134,10 +161,9 @@ static int load_paced(double rate, double seconds)
     CHECK(acks > 0);
     qsort(took_ns, acks, sizeof took_ns[0], by_size);
     printf("acks=%zu points=%" PRIu64 " p50_ms=%.3f p99_ms=%.3f worst_ms=%.3f\n", acks,
-           hejnal_write_acked(h), (double)took_ns[acks / 2] / NS_PER_MS,
+           hejnal_write_acked(g.h), (double)took_ns[acks / 2] / NS_PER_MS,
            (double)took_ns[acks * 99 / 100] / NS_PER_MS, (double)took_ns[acks - 1] / NS_PER_MS);
-    hejnal_batch_destroy(b);
-    hejnal_close(h);
+    gateway_close(&g);
     return 0;
 }
 

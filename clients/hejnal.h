@@ -110,6 +110,12 @@ HEJNAL_API void hejnal_batch_clear(struct hejnal_batch *b);   /* Empty; keeps it
 HEJNAL_API enum hejnal_result hejnal_batch_section(struct hejnal_batch *b, const char *path,
                                                    const char *const *columns, unsigned count);
 
+/* A mark of the section at hand (0: none), and the way back to it: quicker than by its names where
+ * rows of many series come in turn. A mark holds as long as the batch, but a batch of more than
+ * 131,072 sections forgets all when it is cleared. HEJNAL_MISUSE: no section has this mark. */
+HEJNAL_API uint64_t hejnal_batch_mark(const struct hejnal_batch *b);
+HEJNAL_API enum hejnal_result hejnal_batch_select(struct hejnal_batch *b, uint64_t mark);
+
 /* Add a row to the section: a value for each column (one when it has none). Bit i of `present`: the
  * row has column i; UINT64_MAX: all. HEJNAL_MISUSE: no section, or a NaN whose bits are
  * 0xfffc0000xxxxxxxx, which the server keeps for texts. HEJNAL_NO_MEMORY: not added. */

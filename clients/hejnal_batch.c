@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "base/topic.h"
 
-enum { ROWS_LEAST = 4, SLOTS_LEAST = 64, SECTIONS_KEPT = 1 << 17 };
+enum { ROWS_LEAST = 1, ROWS_MAX = 1 << 30, SLOTS_LEAST = 64, SECTIONS_KEPT = 1 << 17 };
 
 enum hejnal_result hejnal_batch_create(struct hejnal_batch **out)
 {
@@ -35,7 +35,7 @@ static void free_sections(struct hejnal_batch *b)
     free(b->used);
     free(b->slot);
     hejnal_words_clear(&b->words);
-    *b = (struct hejnal_batch){0};
+    *b = (struct hejnal_batch){.generation = b->generation + 1};
 }
 
 void hejnal_batch_destroy(struct hejnal_batch *b)
@@ -99,16 +99,16 @@ static struct hejnal_section *create_section(const char *path, const char *const
                                              unsigned count)
 {
     const size_t key_bytes = measure_key(path, columns, count);
-    const size_t width = count == 0 ? 1 : count;
-    struct hejnal_section *s = calloc(1, sizeof *s + (width + count) * sizeof(void *) + key_bytes);
+    if (key_bytes > UINT32_MAX) {
+        return NULL;
+    }
+    struct hejnal_section *s = calloc(1, sizeof *s + count * sizeof s->name[0] + key_bytes);
     if (s == NULL) {
         return NULL;
     }
     s->columns = count;
-    s->key_bytes = key_bytes;
-    s->value = (double **)s->parts;
-    s->name = (const char **)s->parts + width;
-    char *text = (char *)(s->parts + width + count);
+    s->key_bytes = (uint32_t)key_bytes;
+    char *text = (char *)(s->name + count);
     s->path = put_text(&text, path);
     for (unsigned i = 0; i < count; i++) {
         s->name[i] = put_text(&text, columns[i]);
@@ -214,6 +214,7 @@ static struct hejnal_section *add_section(struct hejnal_batch *b, uint64_t hash,
         return NULL;
     }
     s->hash = hash;
+    s->index = (uint32_t)b->sections;
     b->section[b->sections] = s;
     put_slot(b, b->sections);
     b->sections++;
@@ -238,32 +239,40 @@ enum hejnal_result hejnal_batch_section(struct hejnal_batch *b, const char *path
     return HEJNAL_OK;
 }
 
+uint64_t hejnal_batch_mark(const struct hejnal_batch *b)
+{
+    return b->at == NULL ? 0 : (uint64_t)b->generation << 32 | (b->at->index + 1);
+}
+
+enum hejnal_result hejnal_batch_select(struct hejnal_batch *b, uint64_t mark)
+{
+    const uint32_t place = (uint32_t)mark; /* From 1. */
+    if (mark >> 32 != b->generation || place == 0 || place > b->sections) {
+        return HEJNAL_MISUSE;
+    }
+    b->at = b->section[place - 1];
+    return HEJNAL_OK;
+}
+
 /* -- Rows ------------------------------------------------------------------------------------- */
 
-/* Twice the room: times, masks and each column's values, one after the other. */
+/* Twice the room. */
 static bool grow_rows(struct hejnal_section *s)
 {
-    const size_t room = s->rows_room == 0 ? ROWS_LEAST : s->rows_room * 2;
-    const unsigned width = hejnal_section_width(s);
-    int64_t *times = malloc(room * (2 + width) * sizeof(int64_t)); /* All are eight bytes. */
-    if (times == NULL) {
+    if (s->rows_room >= ROWS_MAX) {
         return false;
     }
-    uint64_t *present = (uint64_t *)(times + room);
-    double *value = (double *)(void *)(present + room);
-    if (s->rows > 0) {
-        memcpy(times, s->times, s->rows * sizeof *times);
-        memcpy(present, s->present, s->rows * sizeof *present);
+    const uint32_t room = s->rows_room == 0 ? ROWS_LEAST : s->rows_room * 2;
+    const size_t lists = 2 + hejnal_section_width(s); /* Of eight bytes a row, all of them. */
+    int64_t *grown = malloc(room * lists * sizeof *grown);
+    if (grown == NULL) {
+        return false;
     }
-    for (unsigned i = 0; i < width; i++, value += room) {
-        if (s->rows > 0) {
-            memcpy(value, s->value[i], s->rows * sizeof *value);
-        }
-        s->value[i] = value;
+    for (size_t i = 0; i < lists && s->rows > 0; i++) {
+        memcpy(grown + i * room, s->times + i * s->rows_room, s->rows * sizeof *grown);
     }
     free(s->times);
-    s->times = times;
-    s->present = present;
+    s->times = grown;
     s->rows_room = room;
     return true;
 }
@@ -287,12 +296,13 @@ static enum hejnal_result add_row(struct hejnal_batch *b, int64_t time_ns, const
         b->bytes += s->key_bytes;
         b->used[b->used_count++] = s;
     }
-    s->times[s->rows] = time_ns;
-    s->present[s->rows] = present;
-    s->gaps |= all & ~present;
-    for (unsigned i = 0; i < width; i++) {
-        s->value[i][s->rows] = values[i];
+    int64_t *at = s->times + s->rows;
+    at[0] = time_ns;
+    memcpy(at + s->rows_room, &present, sizeof present);
+    for (size_t i = 0; i < width; i++) {
+        memcpy(at + (2 + i) * s->rows_room, &values[i], sizeof values[i]);
     }
+    s->gaps |= all & ~present;
     s->rows++;
     unsigned points = (unsigned)__builtin_popcountll(present);
     b->points += points;

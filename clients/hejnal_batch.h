@@ -9,26 +9,27 @@
 #include "clients/hejnal.h"
 #include "clients/hejnal_words.h"
 
-/* One allocation with its names, and one with its rows. */
+/* One allocation with its names, and one with its rows. What a row touches comes first: with many
+ * series each lies elsewhere in memory, and each line of it is waited for. */
 struct hejnal_section {
-    uint64_t hash;
-    const char *path;
+    int64_t *times; /* Of the rows, `rows_room` of them; behind it a mask for each row of the
+                     * columns it has, then a list for each column of values, absent ones too. */
+    uint32_t rows, rows_room;
     unsigned columns; /* Named ones; 0: `path` itself is the series. */
     uint32_t number;  /* Of its series on the connection `serial`; 0: none. */
     uint64_t serial;  /* Of the connection it was last written to; 0: none. */
-    size_t rows, rows_room;
-    int64_t *times;    /* Start of the rows' allocation. */
-    uint64_t *present; /* A mask for each row. */
-    double **value;    /* A list of `rows` for each column, absent ones too. */
-    uint64_t gaps;     /* Bit c: column c is absent in some row. */
+    uint64_t gaps;    /* Bit c: column c is absent in some row. */
     uint64_t
         texts; /* Bit c: it has a text in some row, as text_value() of its number in `words`. */
-    const char **name; /* Of the columns. */
-    size_t key_bytes;  /* Of path and names. */
-    void *parts[];     /* Where `value`, `name` and the texts lie. */
+    uint64_t hash;
+    const char *path;
+    uint32_t index;     /* In the batch. */
+    uint32_t key_bytes; /* Of path and names. */
+    const char *name[]; /* Of the columns; the texts lie behind. */
 };
 
 struct hejnal_batch {
+    uint32_t generation; /* How often all sections were forgotten. */
     size_t sections, sections_room;
     struct hejnal_section **section;
     struct hejnal_section **used; /* Those with rows, in order of their first; as much room. */
@@ -45,6 +46,16 @@ struct hejnal_batch {
 static inline unsigned hejnal_section_width(const struct hejnal_section *s)
 {
     return s->columns == 0 ? 1 : s->columns;
+}
+
+static inline const uint64_t *hejnal_section_present(const struct hejnal_section *s)
+{
+    return (const uint64_t *)(s->times + s->rows_room);
+}
+
+static inline double *hejnal_section_values(const struct hejnal_section *s, unsigned column)
+{
+    return (double *)(void *)(s->times + (2 + (size_t)column) * s->rows_room);
 }
 
 #endif /* CLIENTS_HEJNAL_BATCH_H */

@@ -164,10 +164,11 @@ static void pack_texts(struct hejnal_packer *p, const struct hejnal_section *s, 
                        size_t from, size_t rows)
 {
     Hejnal__V1__WriteColumn *column = &p->column[p->columns];
+    const double *values = hejnal_section_values(s, index);
     column->value = &p->value[p->packed];
     column->word_runs = &p->word_run[p->word_runs];
     for (size_t i = from; i < from + rows; i++) {
-        pack_value(p, column, s->value[index][i]);
+        pack_value(p, column, values[i]);
     }
     column->n_value = (size_t)(&p->value[p->packed] - column->value);
     column->n_word_runs = (size_t)(&p->word_run[p->word_runs] - column->word_runs);
@@ -178,7 +179,8 @@ static void pack_gaps(struct hejnal_packer *p, const struct hejnal_section *s, u
                       size_t from, size_t rows)
 {
     Hejnal__V1__WriteColumn *column = &p->column[p->columns];
-    const uint64_t bit = UINT64_C(1) << index;
+    const uint64_t bit = UINT64_C(1) << index, *present = hejnal_section_present(s);
+    const double *values = hejnal_section_values(s, index);
     bool is_present = true; /* Runs start with present ones. */
     uint32_t length = 0;
 
@@ -186,14 +188,14 @@ static void pack_gaps(struct hejnal_packer *p, const struct hejnal_section *s, u
     column->present_runs = &p->run[p->runs];
     column->word_runs = (s->texts & bit) != 0 ? &p->word_run[p->word_runs] : NULL;
     for (size_t i = from; i < from + rows; i++) {
-        if (((s->present[i] & bit) != 0) != is_present) {
+        if (((present[i] & bit) != 0) != is_present) {
             p->run[p->runs++] = length;
             is_present = !is_present;
             length = 0;
         }
         length++;
         if (is_present) {
-            pack_value(p, column, s->value[index][i]);
+            pack_value(p, column, values[i]);
         }
     }
     p->run[p->runs++] = length;
@@ -216,7 +218,7 @@ static void pack_columns(struct hejnal_packer *p, const struct hejnal_section *s
             pack_texts(p, s, i, from, rows);
         } else {
             column->n_value = rows;
-            column->value = s->value[i] + from;
+            column->value = hejnal_section_values(s, i) + from;
         }
         p->column_list[p->columns++] = column;
     }
@@ -230,7 +232,7 @@ static void pack_rows(struct hejnal_packer *p, const struct hejnal_section *s, s
     hejnal__v1__write_rows__init(out);
     memcpy(&out->path, &s->path, sizeof out->path); /* Lent; only read. */
     out->n_columns = s->columns;
-    memcpy(&out->columns, &s->name, sizeof out->columns);
+    memcpy(&out->columns, &(const char *const *){s->name}, sizeof out->columns);
     out->n_time_delta = rows;
     out->time_delta = &p->delta[p->deltas];
     for (size_t i = from; i < from + rows; i++) {
@@ -250,8 +252,8 @@ static void pack_rows(struct hejnal_packer *p, const struct hejnal_section *s, s
 static bool tell_row(struct hejnal_packer *p, const struct hejnal_batch *b,
                      const struct hejnal_section *s, size_t row, enum hejnal_result *result)
 {
-    for (uint64_t left = s->texts & s->present[row]; left != 0; left &= left - 1) {
-        const double value = s->value[__builtin_ctzll(left)][row];
+    for (uint64_t left = s->texts & hejnal_section_present(s)[row]; left != 0; left &= left - 1) {
+        const double value = hejnal_section_values(s, (unsigned)__builtin_ctzll(left))[row];
         if (!text_is_value(value)) {
             continue;
         }
@@ -309,7 +311,7 @@ static enum hejnal_result pack_points(struct hejnal *h, const struct hejnal_sect
     for (size_t i = 0; i < s->rows; i++) {
         p->point_number[p->points] = s->number;
         p->point_delta[p->points] = (int64_t)((uint64_t)s->times[i] - (uint64_t)p->point_ns);
-        p->point_value[p->points++] = s->value[0][i];
+        p->point_value[p->points++] = hejnal_section_values(s, 0)[i];
         p->point_ns = s->times[i];
     }
     p->values += s->rows;

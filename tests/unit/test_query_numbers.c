@@ -128,6 +128,50 @@ static void writes_under_way_and_long_sections_keep_their_series_apart(void **st
     hejnal_batch_destroy(b);
 }
 
+static void a_mark_leads_back_to_its_section(void **state)
+{
+    const char *names[] = {"x", "y"};
+    const double values[] = {1, 2};
+    struct hejnal_batch *b;
+    uint64_t marks[3];
+    (void)state;
+    assert_int_equal(hejnal_batch_create(&b), HEJNAL_OK);
+    assert_true(hejnal_batch_mark(b) == 0);
+    assert_int_equal(hejnal_batch_select(b, 0), HEJNAL_MISUSE);
+    assert_int_equal(hejnal_batch_select(b, 1), HEJNAL_MISUSE);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(hejnal_batch_section(b, "m/a", names, i), HEJNAL_OK);
+        marks[i] = hejnal_batch_mark(b);
+    }
+    for (unsigned i = 0; i < 9; i++) { /* Rows in turn: each section's lists grow. */
+        assert_int_equal(hejnal_batch_select(b, marks[i % 3]), HEJNAL_OK);
+        assert_int_equal(hejnal_batch_row(b, start_ns + i * second_ns, values, UINT64_MAX),
+                         HEJNAL_OK);
+    }
+    hejnal_batch_clear(b);
+    assert_true(hejnal_batch_mark(b) == 0);
+    assert_int_equal(hejnal_batch_select(b, marks[2]), HEJNAL_OK);
+    assert_true(hejnal_batch_mark(b) == marks[2]);
+    for (int64_t i = 0; i < 5; i++) {
+        assert_int_equal(hejnal_batch_row(b, start_ns + i * second_ns, values, 1U << i % 2),
+                         HEJNAL_OK);
+    }
+    assert_int_equal(hejnal_write(w.h, b), HEJNAL_OK);
+    assert_int_equal(hejnal_write_acked(w.h), 5);
+    hejnal_batch_destroy(b);
+    struct hejnal_answer *a;
+    struct hejnal_last last;
+    assert_int_equal(hejnal_last(w.h, "m/#", &a), HEJNAL_OK);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(hejnal_next_last(a, &last), HEJNAL_OK);
+        assert_string_equal(last.path, i == 0 ? "m/a/x" : "m/a/y");
+        assert_true(last.value == values[i]);
+        assert_true(last.time_ns == start_ns + (4 - i) * second_ns);
+    }
+    assert_int_equal(hejnal_next_last(a, &last), HEJNAL_END);
+    hejnal_answer_close(a);
+}
+
 static void a_batch_may_go_to_several_connections(void **state)
 {
     struct hejnal *other;
@@ -193,6 +237,7 @@ int main(void)
         cmocka_unit_test(what_all_connections_keep_is_bounded),
         WORLD_TEST(a_batch_filled_again_and_again_arrives_whole_beyond_the_limit_of_numbers),
         WORLD_TEST(writes_under_way_and_long_sections_keep_their_series_apart),
+        WORLD_TEST(a_mark_leads_back_to_its_section),
         WORLD_TEST(a_batch_may_go_to_several_connections),
         WORLD_TEST(a_number_the_connection_does_not_have_is_refused),
     };
