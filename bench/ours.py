@@ -73,8 +73,8 @@ class Hejnal:
         return ["raw", self.filter(tags), from_s, to_s]
 
     def bucketed(self, tags, from_s, to_s, every_s, aggregate, group=None):
-        del group  # By the level of the path that names the site.
-        return [aggregate, self.filter(tags), from_s, to_s, every_s]
+        level = [3] if group == "site" else []
+        return [aggregate, self.filter(tags), from_s, to_s, every_s, *level]
 
     def ask(self, runs, query):
         words = getattr(self, query[0])(*query[1:])

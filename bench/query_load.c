@@ -2,7 +2,8 @@
  *
  * query_load HOST PORT RUNS last FILTER
  * query_load HOST PORT RUNS raw FILTER FROM_S TO_S
- * query_load HOST PORT RUNS AGGREGATE FILTER FROM_S TO_S BUCKET_S     (mean or max)
+ * query_load HOST PORT RUNS AGGREGATE FILTER FROM_S TO_S BUCKET_S [LEVEL]   (mean, min or max)
+ * LEVEL: series are gathered by that level of their paths, from 1.
  * Prints rows, and the median and 99th percentile in milliseconds. */
 
 #include <inttypes.h>
@@ -56,12 +57,20 @@ static uint64_t query_rows(struct hejnal *h, const struct hejnal_query *query)
     return rows;
 }
 
+static unsigned aggregate_of(const char *name)
+{
+    return strcmp(name, "max") == 0   ? HEJNAL_MAX
+           : strcmp(name, "min") == 0 ? HEJNAL_MIN
+                                      : HEJNAL_MEAN;
+}
+
 int main(int argc, char **argv)
 {
     static int64_t took_ns[RUNS_MAX];
     struct hejnal *h = NULL;
     if (argc < 6) {
-        (void)fprintf(stderr, "usage: query_load HOST PORT RUNS last|raw|mean|max FILTER ...\n");
+        (void)fprintf(stderr,
+                      "usage: query_load HOST PORT RUNS last|raw|mean|min|max FILTER ...\n");
         return 2;
     }
     unsigned runs = (unsigned)strtoul(argv[3], NULL, 10);
@@ -72,7 +81,13 @@ int main(int argc, char **argv)
         query.from_ns = strtoll(argv[6], NULL, 10) * NS_PER_S;
         query.to_ns = strtoll(argv[7], NULL, 10) * NS_PER_S;
         query.bucket_ns = is_raw ? 0 : strtoll(argv[8], NULL, 10) * NS_PER_S;
-        query.aggregates = is_raw ? 0 : strcmp(argv[4], "max") == 0 ? HEJNAL_MAX : HEJNAL_MEAN;
+        query.aggregates = is_raw ? 0 : aggregate_of(argv[4]);
+    }
+    struct hejnal_key key = {.tag = NULL};
+    if (argc > 9) {
+        key.level = (int)strtol(argv[9], NULL, 10);
+        query.keys = &key;
+        query.key_count = 1;
     }
     if (hejnal_connect(argv[1], (unsigned)strtoul(argv[2], NULL, 10), 60000, &h) != HEJNAL_OK) {
         (void)fprintf(stderr, "query_load: %s\n", hejnal_error(h));
