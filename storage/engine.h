@@ -59,7 +59,8 @@ void engine_close(struct engine *e);
 
 /* Store thread: append `count` batches in order, make them durable with one commit, then visible;
  * sets each batch's `result`. The whole group shares one fate, which is also returned: OK,
- * E_NO_SPACE, E_IO (the journal was reopened: what turned out durable is visible). */
+ * E_NO_SPACE, E_IO (the journal was reopened: what turned out durable is visible), E_NO_MEMORY
+ * (what turned out durable is visible after a restart). */
 MUST_USE enum err engine_write(struct engine *e, struct batch *const *batches, unsigned count);
 
 /* All state of one space, as put by batches. Any time on the store thread. */

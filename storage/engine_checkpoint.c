@@ -59,7 +59,7 @@ static void compact_journal(struct engine *e)
     enum err result = e->journal->calls->compact(e->journal);
     if (result != OK) {
         log_line(LOG_WARN, "storage", "journal.mdb keeps its size error=%s", err_name(result));
-        e->is_broken |= result != E_NO_SPACE;
+        e->is_broken = true; /* It may be closed. */
     }
 }
 

@@ -134,15 +134,21 @@ static bool is_sealed_elsewhere(const struct part_list *list, const struct part 
     return false;
 }
 
-static void drop_sealed(struct part_list *list)
+/* Nothing is in it: a full disk or a crash came between its making and its first flush. */
+static bool is_empty(const struct part *p)
+{
+    return part_name(p).kind == PART_ACTIVE && part_flush_count(p) == 0;
+}
+
+static void drop_needless(struct part_list *list)
 {
     size_t kept = 0;
     bool *gone = calloc(list->count + 1, sizeof *gone);
     if (gone == NULL) {
-        return; /* They hold nothing that is not in the sealed file as well; next time. */
+        return; /* They hold nothing that is not elsewhere as well; next time. */
     }
     for (size_t i = 0; i < list->count; i++) {
-        gone[i] = is_sealed_elsewhere(list, list->at[i]);
+        gone[i] = is_empty(list->at[i]) || is_sealed_elsewhere(list, list->at[i]);
     }
     for (size_t i = 0; i < list->count; i++) {
         if (gone[i]) {
@@ -204,7 +210,7 @@ enum err engine_open_parts(struct engine *e)
     enum err result = open_all(e, &list);
     result = result == OK ? engine_count_quarantined(e) : result;
     if (result == OK) {
-        drop_sealed(&list);
+        drop_needless(&list);
         struct part **room = calloc(VIEW_LAYERS * (list.count + 1), sizeof(struct part *));
         result = room == NULL ? E_NO_MEMORY : show(e, &list, room);
         free(room);

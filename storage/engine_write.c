@@ -215,9 +215,13 @@ static enum err try_write(struct engine *e, struct batch *const *batches, unsign
     const uint32_t texts_defined = e->texts_defined;
     enum err result = commit(e, batches, count, &durable);
     if (result == OK) {
+        const bool missed_before = e->missed_rows;
         engine_count(&e->counters.commits, 1);
+        e->missed_rows = false;
         show(e, batches, count, durable);
-        return OK;
+        result = e->missed_rows ? E_NO_MEMORY : OK; /* Durable, but not visible. */
+        e->missed_rows |= missed_before;
+        return result;
     }
     e->texts_defined = texts_defined;
     on_failure(e, result, batches, count);

@@ -145,6 +145,9 @@ static enum err open_env(struct kv *kv, const char *path, const struct kv_option
     if (options->read_only) {
         flags |= MDB_RDONLY | MDB_NOLOCK;
     }
+    if ((flags & MDB_NOLOCK) == 0) {
+        TRY(kv_guard_lock_file(path, READERS_MAX));
+    }
     TRY(translate(mdb_env_set_mapsize(kv->env, options->map_bytes)));
     TRY(translate(mdb_env_set_maxdbs(kv->env, options->tables)));
     TRY(translate(mdb_env_set_assert(kv->env, on_assert)));

@@ -1,12 +1,16 @@
 #include "storage/kv_guard.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
-#include <string.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "base/thread.h"
 #include "storage/verify/kv_check.h"
 
-enum { PAGE_BYTES = 4096, SIGNALS = 2 };
+enum { PAGE_BYTES = 4096, READER_BYTES = 64, SIGNALS = 2 };
 
 static const int numbers[SIGNALS] = {SIGBUS, SIGSEGV};
 static struct sigaction before[SIGNALS]; /* What to do without a guard. */
@@ -61,6 +65,35 @@ void kv_guard_touch(struct bytes value)
         seen = value.at[value.size - 1];
     }
     (void)seen;
+}
+
+/* Of LMDB's 0.9: a record of 64 bytes for each reader, and a head of less than a page. */
+static enum err reserve(const char *lock_path, unsigned readers)
+{
+    int fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0) {
+        return errno == ENOSPC || errno == EDQUOT   ? E_NO_SPACE
+               : errno == EACCES || errno == EPERM  ? E_DENIED
+               : errno == EMFILE || errno == ENFILE ? E_BUSY
+                                                    : E_IO;
+    }
+    int failed = posix_fallocate(fd, 0, PAGE_BYTES + (off_t)readers * READER_BYTES);
+    (void)close(fd);
+    return failed == 0                            ? OK
+           : failed == ENOSPC || failed == EDQUOT ? E_NO_SPACE
+           : failed == EFBIG                      ? E_NO_SPACE
+                                                  : E_IO;
+}
+
+enum err kv_guard_lock_file(const char *path, unsigned readers)
+{
+    char *lock_path;
+    if (asprintf(&lock_path, "%s-lock", path) < 0) {
+        return E_NO_MEMORY;
+    }
+    enum err e = reserve(lock_path, readers);
+    free(lock_path);
+    return e;
 }
 
 static void on_page_fault(void *context, uint64_t page, const char *what)

@@ -35,6 +35,10 @@ void kv_guard_fail(void);
 /* Read a byte of each page. */
 void kv_guard_touch(struct bytes value);
 
+/* Give the lock file of `path` its space on the disk before LMDB writes to it through a mapping,
+ * which on a full disk would be a SIGBUS, too. E_NO_SPACE, E_IO, E_DENIED, E_BUSY, E_NO_MEMORY. */
+MUST_USE enum err kv_guard_lock_file(const char *path, unsigned readers);
+
 /* Who writes has LMDB change what it finds: the tree must be sound before. E_CORRUPT: it is not.
  * `whole`: look at the pages of values, too. Errors of kv_check(). */
 MUST_USE enum err kv_guard_check(const char *path, bool whole);

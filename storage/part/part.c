@@ -92,8 +92,10 @@ static enum err open_part(const char *directory, struct part_name name, bool rea
         return E_NO_MEMORY;
     }
     p->read_only = read_only;
+    const bool is_new = !read_only && access(p->path, F_OK) != 0;
     enum err e = open_file(p);
     if (e != OK) {
+        atomic_store(&p->doomed, is_new); /* What there is of it holds nothing. */
         part_drop(p);
         return e;
     }

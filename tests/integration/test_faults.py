@@ -3,6 +3,7 @@ and live messages go on, and it recovers without a restart. Calls fail through l
 tests/lib/baddisk.c, chosen ones on chosen files."""
 
 import errno
+import os
 import random
 import shutil
 import subprocess
@@ -343,3 +344,56 @@ def test_a_retained_message_is_acknowledged_as_a_whole():
                 kept = subprocess.run(["mosquitto_sub", "-p", str(server.mqtt_port), "-t", "big/x", "-C", "1", "-W", "5"],
                                       capture_output=True, text=True).stdout
                 assert kept.startswith('{"v":%d,' % i), kept[:20]
+
+
+def mounted(path, megabytes):
+    path.mkdir()
+    return subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "hejnal-test", str(path)],
+                          capture_output=True).returncode == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
+def test_a_file_system_that_fills_up_and_gets_room_again(tmp_path):
+    """Really full, to the last block: commits, checkpoints with new partitions, the catalogue and the journal's new file
+    find no room. What was acknowledged is answered all the time."""
+    disk = tmp_path / "disk"
+    if not mounted(disk, 16):
+        pytest.skip("no mount here")
+    ballast = disk / "ballast"
+    acked = set()
+    try:
+        with Server("--loops", "1", "--partition-days", "1", directory=disk) as server:
+            rng = random.Random(1)
+            for room in (256, 64, 16, 8, 4, 0, 600):  # KiB left when it gets full.
+                for i in range(5):
+                    day = rng.randint(0, 60)
+                    payload = '{"ts":%d,"v":%d,"more":1}' % (1_700_000_000_000 + day * 86_400_000, day)
+                    assert publish(server, payload, topic="days/x")[0]
+                    acked.add(day)
+                with open(ballast, "wb") as file:
+                    free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_bsize
+                    os.posix_fallocate(file.fileno(), 0, max(1, free - room * 1024))
+                refused = 0
+                for i in range(150):
+                    day = 100 + rng.randint(0, 60)
+                    payload = '{"ts":%d,"v":%d,"more":[%s]}' % (1_700_000_000_000 + day * 86_400_000, day,
+                                                              ",".join(["0.1"] * 200))
+                    ok, said = publish(server, payload, topic="days/x")
+                    refused += not ok
+                    if ok:
+                        acked.add(day)
+                    if i % 25 == 24 or refused == 1:
+                        checkpoint(server)
+                    if refused > 2:
+                        break
+                assert acked <= {int(v) for v in values(server, "days/x/v")}
+                ballast.unlink()
+                wait_until(lambda: publish(server, '{"ts":1600000000000,"v":999,"more":1}', topic="days/x")[0])
+                wait_until(lambda: checkpoint(server))
+                assert acked <= {int(v) for v in values(server, "days/x/v")}
+            server.kill()
+            assert server.run_check().returncode == 0
+            server.start()
+            assert acked <= {int(v) for v in values(server, "days/x/v")}
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)

@@ -168,6 +168,9 @@ static uint64_t log_write(int fd, uint64_t offset, size_t new_bytes)
                                 .file = files[fd].file,
                                 .offset = offset,
                                 .new_bytes = new_bytes};
+    if (getenv("POWERCUT_LOG") == NULL) {
+        return 0; /* Nobody asks. */
+    }
     char *old = malloc(new_bytes + 1);
     /* LMDB opens some descriptors for writing only: read through one of our own. */
     int own = (int)syscall(SYS_openat, AT_FDCWD, files[fd].path, O_RDONLY | O_CLOEXEC, 0);
