@@ -14,6 +14,7 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
     X(query, "FILTER", "Points, or aggregates in buckets of time.")                                \
     X(last, "FILTER", "The newest value of every series.")                                         \
     X(series, "[FILTER]", "Which series there are.")                                               \
+    X(tag, "FILTER KEY=VALUE...", "Say what series are: their unit, site, place.")                 \
     X(export, "FILTER", "All points as CSV or JSON lines.")                                        \
     X(import, "FILE", "Store points from a CSV file.")                                             \
     X(replay, "FILE", "Publish a data file over MQTT as its devices would.")                       \

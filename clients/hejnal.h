@@ -255,6 +255,26 @@ HEJNAL_API enum hejnal_result hejnal_series(struct hejnal *h, const char *filter
                                             struct hejnal_answer **out);
 HEJNAL_API enum hejnal_result hejnal_next_series(struct hejnal_answer *a, const char **path);
 
+/* The same with what is known of each: its tags by ascending keys. */
+struct hejnal_tag {
+    const char *key, *value;
+};
+struct hejnal_tagged {
+    const char *path;
+    size_t tag_count;
+    const struct hejnal_tag *tags;
+};
+HEJNAL_API enum hejnal_result hejnal_series_tags(struct hejnal *h, const char *filter,
+                                                 struct hejnal_answer **out);
+HEJNAL_API enum hejnal_result hejnal_next_tagged(struct hejnal_answer *a,
+                                                 struct hejnal_tagged *out);
+
+/* Give all series selected these tags, 1 to 32; one with an empty value is taken away. Returns when
+ * that is on disk; `*changed`, if not NULL, is the number of series that had them otherwise. */
+HEJNAL_API enum hejnal_result hejnal_tag(struct hejnal *h, const char *filter,
+                                         const struct hejnal_tag *tags, size_t count,
+                                         uint64_t *changed);
+
 /* Counters and sizes of the server. Texts until hejnal_answer_close(). */
 struct hejnal_stat {
     const char *name; /* Dotted: "store.points". */

@@ -18,7 +18,7 @@ static enum hejnal_result command(struct hejnal *h, Hejnal__V1__Admin__Command w
     Hejnal__V1__Admin admin;
     frame_request r;
     ask(&r, &admin, what);
-    return hejnal_answer_call(h, &r);
+    return hejnal_answer_call(h, &r, NULL);
 }
 
 enum hejnal_result hejnal_checkpoint(struct hejnal *h)
@@ -78,5 +78,5 @@ enum hejnal_result hejnal_snapshot_remove(struct hejnal *h, const char *name)
     }
     ask(&r, &admin, HEJNAL__V1__ADMIN__COMMAND__SNAPSHOT_REMOVE);
     name_it(&admin, name);
-    return hejnal_answer_call(h, &r);
+    return hejnal_answer_call(h, &r, NULL);
 }

@@ -165,7 +165,7 @@ enum hejnal_result hejnal_answer_open(struct hejnal *h, enum hejnal_kind kind, f
     return HEJNAL_OK;
 }
 
-enum hejnal_result hejnal_answer_call(struct hejnal *h, frame_request *r)
+enum hejnal_result hejnal_answer_call(struct hejnal *h, frame_request *r, uint64_t *rows)
 {
     struct hejnal_answer *a;
     enum hejnal_result result = hejnal_answer_open(h, HEJNAL_KIND_CALL, r, &a);
@@ -177,6 +177,9 @@ enum hejnal_result hejnal_answer_call(struct hejnal *h, frame_request *r)
     }
     if (a->is_ended) {
         result = a->end.result == HEJNAL_END ? HEJNAL_OK : hejnal_connection_tell(h, &a->end);
+    }
+    if (rows != NULL && result == HEJNAL_OK) {
+        *rows = a->rows;
     }
     hejnal_answer_close(a);
     return result;
@@ -233,6 +236,7 @@ enum hejnal_result hejnal_answer_advance(struct hejnal_answer *a)
     a->current = take_frame(a);
     a->at = 0;
     a->path_at = 0;
+    a->tag_at = 0;
     return HEJNAL_OK;
 }
 
@@ -275,6 +279,7 @@ void hejnal_answer_close(struct hejnal_answer *a)
     }
     free_frame(a->current);
     free(a->path.at);
+    free(a->tags.at);
     free(a->key_text.at);
     hejnal_words_forget(&a->unpacked);
     free(a);

@@ -377,7 +377,7 @@ static enum hejnal_result greet(struct hejnal *h)
     hello.words = true;
     r.body_case = HEJNAL__V1__REQUEST__BODY_HELLO;
     r.hello = &hello;
-    enum hejnal_result result = hejnal_answer_call(h, &r);
+    enum hejnal_result result = hejnal_answer_call(h, &r, NULL);
     if (result == HEJNAL_OK || h->fd < 0) {
         return result;
     }

@@ -41,6 +41,7 @@ enum hejnal_kind {
     HEJNAL_KIND_TAIL,
     HEJNAL_KIND_LAST,
     HEJNAL_KIND_SERIES,
+    HEJNAL_KIND_TAGGED,
     HEJNAL_KIND_STATS,
     HEJNAL_KIND_REJECTS,
     HEJNAL_KIND_SNAPSHOT
@@ -56,7 +57,8 @@ struct hejnal_answer {
     struct hejnal_frame *current; /* Being read out. */
     struct hejnal_frame *kept;    /* Read out, but lent until the answer is closed. */
     size_t at;                    /* Item in `current`. */
-    size_t path_at;               /* Byte in its run of paths. */
+    size_t path_at;               /* Byte in its run of paths, */
+    size_t tag_at;                /* and of their tags. */
     unsigned credit;              /* Frames read out, not told yet. */
     uint64_t frames, checksum, rows;
     uint64_t series, dropped;
@@ -65,6 +67,7 @@ struct hejnal_answer {
     unsigned key_count;     /* Of each group, as was asked. */
     struct writer key_text; /* Of the group at hand, each with its 0, */
     const char *keys[HEJNAL_KEYS_MAX];
+    struct writer tags;              /* struct hejnal_tag of the series at hand. */
     struct hejnal_unpacked unpacked; /* The column at hand, where it has texts. */
     bool is_ended;
     struct hejnal_fault end; /* result HEJNAL_END: complete. */
@@ -112,8 +115,9 @@ bool hejnal_connection_reserve(struct writer *w, size_t more);
 /* Ask: send the request with a new id; its answer is the caller's. */
 enum hejnal_result hejnal_answer_open(struct hejnal *h, enum hejnal_kind kind, frame_request *r,
                                       struct hejnal_answer **out);
-/* Ask and wait for the end; the answer's frames are dropped. */
-enum hejnal_result hejnal_answer_call(struct hejnal *h, frame_request *r);
+/* Ask and wait for the end; the answer's frames are dropped. `rows`: what its end tells; or NULL.
+ */
+enum hejnal_result hejnal_answer_call(struct hejnal *h, frame_request *r, uint64_t *rows);
 /* The frame at hand, the next one when that is read out (`at` beyond `count`). HEJNAL_END. */
 enum hejnal_result hejnal_answer_advance(struct hejnal_answer *a);
 /* A frame of this answer came; takes it over. */

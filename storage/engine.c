@@ -259,6 +259,8 @@ void engine_stats(struct engine *e, struct engine_stats *out)
         .seal_failures = atomic_load(&c->seal_failures),
         .corrupt_chunks = atomic_load(&c->corrupt_chunks),
         .corrupt_records = atomic_load(&c->corrupt_records),
+        .tag_bytes = catalogue_tag_bytes(e->catalogue),
+        .tags_refused = atomic_load(&c->tags_refused),
         .corrupt_catalogue = catalogue_damaged(e->catalogue) + last_damaged(e->last),
         .groups = catalogue_group_count(e->catalogue),
         .series = catalogue_series_count(e->catalogue),

@@ -42,6 +42,8 @@ struct engine_stats {
     uint64_t corrupt_chunks;    /* Met while reading; skipped. */
     uint64_t corrupt_records;   /* Met at recovery; skipped. */
     uint64_t corrupt_catalogue; /* Packs of names or newest values left out at the start. */
+    uint64_t tag_bytes;         /* Memory of tags. */
+    uint64_t tags_refused;      /* No memory for them was left. */
     uint64_t groups, series, texts, partitions;
     uint64_t sealed;                 /* Of the partitions. */
     uint64_t disk_bytes;             /* All files of the store. */

@@ -12,8 +12,8 @@
  * the batch goes on filling, so the disk's pace makes the batches larger. */
 enum { POSTED_MAX = 2, STATE_BYTES_MAX = 256 << 10, TOPIC_BYTES = 256 << 20, STEP_BACK_MS = 1000 };
 
-/* What a row, a value and a receipt take at most in a record. */
-enum { ROW_BYTES = 32, VALUE_BYTES = 16, RECEIPT_BYTES = 64 };
+/* What a row, a value, a receipt and, without its texts, a tag take at most in a record. */
+enum { ROW_BYTES = 32, VALUE_BYTES = 16, RECEIPT_BYTES = 64, TAG_BYTES = 32 };
 
 struct listener_of_done {
     void (*call)(void *context, uint64_t number, enum err result);
@@ -269,6 +269,15 @@ enum err ingest_put_series(struct ingest *in, struct series_ref ref, int64_t tim
     TRY(reserve(in, ROW_BYTES + VALUE_BYTES + RECEIPT_BYTES));
     CHECK(batch_put_row(in->batch, ref.group, time_ns, &cell, 1) == OK); /* As above. */
     metrics_add(METRIC_POINTS_IN, 1);
+    *number = in->posted + 1;
+    return OK;
+}
+
+enum err ingest_put_tag(struct ingest *in, struct series_ref ref, const struct tag *tag,
+                        uint64_t *number)
+{
+    TRY(reserve(in, TAG_BYTES + tag->key.size + tag->value.size));
+    CHECK(batch_put_tag(in->batch, ref.group, ref.column, tag->key, tag->value) == OK);
     *number = in->posted + 1;
     return OK;
 }

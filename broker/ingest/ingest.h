@@ -15,6 +15,7 @@
 #include "broker/threads/loop.h"
 #include "broker/threads/store_thread.h"
 #include "proto/payload.h"
+#include "storage/catalogue/catalogue_tag.h"
 #include "storage/engine.h"
 
 enum { INGEST_TOPICS_MAX = 1 << 20, INGEST_LISTENERS_MAX = 4 };
@@ -49,6 +50,10 @@ MUST_USE enum err ingest_put(struct ingest *in, struct bytes topic, int64_t time
  */
 MUST_USE enum err ingest_put_series(struct ingest *in, struct series_ref ref, int64_t time_ns,
                                     const struct number *value, uint64_t *number);
+
+/* Give a series a tag, or take it away, as batch_put_tag() does. `*number` as above. E_BUSY. */
+MUST_USE enum err ingest_put_tag(struct ingest *in, struct series_ref ref, const struct tag *tag,
+                                 uint64_t *number);
 
 /* What is put next goes into one batch: points of one time, a receipt, a piece of state put last.
  * E_BUSY as above. */

@@ -7,7 +7,7 @@
 #include "base/timestamp.h"
 #include "base/topic.h"
 #include "broker/query/query_ask.h"
-#include "storage/catalogue/catalogue.h"
+#include "storage/catalogue/catalogue_tag.h"
 #include "storage/catalogue/texts.h"
 #include "storage/journal/batch.h"
 
@@ -304,6 +304,27 @@ static enum err check_admin(const Hejnal__V1__Admin *admin, struct query_fault *
     return OK;
 }
 
+static enum err check_tag(const Hejnal__V1__TagRequest *r, struct query_fault *fault)
+{
+    TRY(query_check_filter(r->filter, fault));
+    if (r->n_tags == 0 || r->n_tags > TAGS_OF_SERIES_MAX) {
+        query_fault_set(fault, INVALID, "tags", "1 to %d tags at a time", TAGS_OF_SERIES_MAX);
+        return E_MALFORMED;
+    }
+    for (size_t i = 0; i < r->n_tags; i++) {
+        const struct bytes key = bytes_of(r->tags[i]->key);
+        const char *wrong = catalogue_tag_fault(key, bytes_of(r->tags[i]->value));
+        for (size_t k = 0; k < i && wrong == NULL; k++) {
+            wrong = bytes_equal(key, bytes_of(r->tags[k]->key)) ? "a tag is given twice" : NULL;
+        }
+        if (wrong != NULL) {
+            query_fault_set(fault, INVALID, "tags", "tag %zu: %s", i + 1, wrong);
+            return E_MALFORMED;
+        }
+    }
+    return OK;
+}
+
 enum err query_check_request(const frame_request *r, uint32_t numbers, struct query_fault *fault)
 {
     switch (r->body_case) {
@@ -315,6 +336,8 @@ enum err query_check_request(const frame_request *r, uint32_t numbers, struct qu
         return query_check_filter(r->last->filter, fault);
     case HEJNAL__V1__REQUEST__BODY_SERIES:
         return query_check_filter(r->series->filter, fault);
+    case HEJNAL__V1__REQUEST__BODY_TAG:
+        return check_tag(r->tag, fault);
     case HEJNAL__V1__REQUEST__BODY_TAIL:
         return query_check_filter(r->tail->filter, fault);
     case HEJNAL__V1__REQUEST__BODY_ADMIN:

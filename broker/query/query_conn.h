@@ -28,6 +28,7 @@ enum {
 struct query_task;
 struct query_tail;
 struct query_write;
+struct query_tag;
 
 struct query_server {
     struct query_server_options options;
@@ -41,8 +42,9 @@ struct query_server {
     struct query_conn *conns;   /* All that are not freed. */
     struct query_conn *dirty;   /* To be settled at the end of the turn. */
     struct query_write *writes; /* Not answered yet, oldest first. */
+    struct query_tag *tags;     /* Changes of tags that are not answered yet. */
     struct query_tail *tails;
-    struct loop_timer feed;  /* Writes that have rows left, next turn. */
+    struct loop_timer feed;  /* Writes that have something left, next turn. */
     struct loop_timer sweep; /* Peers that say or take nothing. */
     uint8_t *scratch;        /* QUERY_READ_BYTES, of whoever reads now. */
 };

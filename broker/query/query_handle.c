@@ -56,7 +56,8 @@ static bool is_answer(const frame_request *r)
 {
     return r->body_case == HEJNAL__V1__REQUEST__BODY_QUERY ||
            r->body_case == HEJNAL__V1__REQUEST__BODY_LAST ||
-           r->body_case == HEJNAL__V1__REQUEST__BODY_SERIES;
+           r->body_case == HEJNAL__V1__REQUEST__BODY_SERIES ||
+           r->body_case == HEJNAL__V1__REQUEST__BODY_TAG;
 }
 
 /* Whether a request may start an answer. */
@@ -90,7 +91,7 @@ static void start(struct query_conn *c, frame_request *r)
         query_list_last(c, r->id, r->last);
         break;
     case HEJNAL__V1__REQUEST__BODY_SERIES:
-        query_list_series(c, r->id, r->series->filter);
+        query_list_series(c, r->id, r->series);
         break;
     case HEJNAL__V1__REQUEST__BODY_TAIL:
         query_tail_start(c, r->id, r->tail->filter);
@@ -109,6 +110,9 @@ static void start(struct query_conn *c, frame_request *r)
         break;
     case HEJNAL__V1__REQUEST__BODY_WRITE:
         query_write_start(c, r);
+        return;
+    case HEJNAL__V1__REQUEST__BODY_TAG:
+        query_tag_start(c, r);
         return;
     case HEJNAL__V1__REQUEST__BODY_CANCEL:
     case HEJNAL__V1__REQUEST__BODY_CREDIT:

@@ -1,11 +1,12 @@
-/* Lists over a selection of series, made on a worker a frame at a time: last values and paths. */
+/* Lists over a selection of series, made on a worker a frame at a time: last values, paths,
+ * and tags. */
 
 #include <stdlib.h>
 
 #include "broker/query/query_handle.h"
 #include "broker/query/query_task.h"
 #include "broker/query/query_words.h"
-#include "storage/catalogue/catalogue.h"
+#include "storage/catalogue/catalogue_tag.h"
 
 enum { LIST_SERIES = 4096 /* Looked at for a frame. */ };
 _Static_assert((int)LIST_SERIES <= (int)QUERY_WORDS_ROWS_MAX, "their values are packed at once");
@@ -16,7 +17,9 @@ struct query_list {
     bool is_selected;
     size_t at;           /* In `series`. */
     struct writer paths; /* Of the frame being made; each with a 0 byte. */
-    size_t count;        /* Of the arrays below. */
+    struct writer tags;  /* Of these paths, when `has_tags`. */
+    bool has_tags;
+    size_t count; /* Of the arrays below. */
     int64_t times[LIST_SERIES];
     double values[LIST_SERIES];
     int64_t before_ns; /* Last: newer ones are left out; 0: none. */
@@ -47,9 +50,11 @@ static enum err gather(struct query_list *l,
         l->is_selected = true;
     }
     l->paths.size = 0;
+    l->tags.size = 0;
     l->count = 0;
-    for (size_t i = 0;
-         i < LIST_SERIES && l->at < l->series.count && l->paths.size < QUERY_FRAME_BYTES; i++) {
+    for (size_t i = 0; i < LIST_SERIES && l->at < l->series.count &&
+                       l->paths.size + l->tags.size < QUERY_FRAME_BYTES;
+         i++) {
         TRY(add(l, l->series.refs[l->at]));
         l->at++;
     }
@@ -99,9 +104,29 @@ static enum err step_last(struct query_task *t)
     return e;
 }
 
+static enum err put_text(struct writer *w, struct bytes text)
+{
+    TRY(query_conn_reserve(w, text.size + 1));
+    TRY(writer_put(w, text.at, text.size));
+    return writer_put_u8(w, 0);
+}
+
+static enum err add_tags(struct query_list *l, struct series_ref ref)
+{
+    const struct catalogue *c = engine_catalogue(engine_of(l));
+    const struct tag_set *set = catalogue_tags(c, ref);
+    for (unsigned i = 0; set != NULL && i < tag_set_count(set); i++) {
+        const struct tag t = tag_set_at(c, set, i);
+        TRY(put_text(&l->tags, t.key));
+        TRY(put_text(&l->tags, t.value));
+    }
+    return put_text(&l->tags, (struct bytes){NULL, 0});
+}
+
 static enum err add_series(struct query_list *l, struct series_ref ref)
 {
     TRY(add_path(l, ref));
+    TRY(l->has_tags ? add_tags(l, ref) : OK);
     l->count++;
     return OK;
 }
@@ -117,6 +142,7 @@ static enum err step_series(struct query_task *t)
         return e;
     }
     list.paths = (ProtobufCBinaryData){l->paths.size, l->paths.at};
+    list.tags = (ProtobufCBinaryData){l->tags.size, l->tags.at};
     part.body_case = HEJNAL__V1__RESPONSE__BODY_SERIES;
     part.series = &list;
     TRY(query_task_put(t, &part));
@@ -130,6 +156,7 @@ static void fini(struct query_task *t)
         series_list_fini(&l->series);
     }
     free(l->paths.at);
+    free(l->tags.at);
 }
 
 static const struct query_task_kind last_kind = {
@@ -137,25 +164,31 @@ static const struct query_task_kind last_kind = {
 static const struct query_task_kind series_kind = {
     .bytes = sizeof(struct query_list), .step = step_series, .fini = fini};
 
-static void start(struct query_conn *c, uint32_t id, const char *filter, int64_t before_ns,
-                  const struct query_task_kind *kind)
+static struct query_list *create(struct query_conn *c, uint32_t id, const char *filter,
+                                 const struct query_task_kind *kind)
 {
-    struct query_task *t = query_task_create(c, id, kind);
-    if (t != NULL) {
-        struct query_list *l = (struct query_list *)(void *)t;
-        l->before_ns = before_ns;
+    struct query_list *l = (struct query_list *)(void *)query_task_create(c, id, kind);
+    if (l != NULL) {
         l->filter_bytes = strlen(filter);
         memcpy(l->filter, filter, l->filter_bytes); /* Its length was checked. */
-        query_task_go(t);
     }
+    return l;
 }
 
 void query_list_last(struct query_conn *c, uint32_t id, const Hejnal__V1__LastRequest *last)
 {
-    start(c, id, last->filter, last->before_ns, &last_kind);
+    struct query_list *l = create(c, id, last->filter, &last_kind);
+    if (l != NULL) {
+        l->before_ns = last->before_ns;
+        query_task_go(&l->task);
+    }
 }
 
-void query_list_series(struct query_conn *c, uint32_t id, const char *filter)
+void query_list_series(struct query_conn *c, uint32_t id, const Hejnal__V1__SeriesRequest *series)
 {
-    start(c, id, filter, 0, &series_kind);
+    struct query_list *l = create(c, id, series->filter, &series_kind);
+    if (l != NULL) {
+        l->has_tags = series->tags;
+        query_task_go(&l->task);
+    }
 }

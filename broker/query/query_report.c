@@ -30,6 +30,8 @@
     X(seals, "store.seals", "")                                                                    \
     X(seal_failures, "store.seals.failed", "")                                                     \
     X(corrupt_chunks, "store.corrupt.chunks", "")                                                  \
+    X(tag_bytes, "store.tags.memory", "bytes")                                                     \
+    X(tags_refused, "store.tags.refused", "")                                                      \
     X(corrupt_catalogue, "store.corrupt.catalogue", "")                                            \
     X(corrupt_records, "store.corrupt.records", "")                                                \
     X(groups, "store.groups", "")                                                                  \

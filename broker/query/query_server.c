@@ -61,6 +61,20 @@ static void on_sweep(struct loop_timer *timer)
     }
 }
 
+static void on_feed(struct loop_timer *timer)
+{
+    struct query_server *s =
+        (struct query_server *)(void *)((uint8_t *)timer - offsetof(struct query_server, feed));
+    query_write_on_turn(s);
+    query_tag_on_turn(s);
+}
+
+static void on_batch_done(void *context, uint64_t number, enum err result)
+{
+    query_write_on_done(context, number, result);
+    query_tag_on_done(context, number, result);
+}
+
 enum err query_server_create(struct loop *loop, const struct query_server_options *options,
                              struct query_server **out)
 {
@@ -78,13 +92,13 @@ enum err query_server_create(struct loop *loop, const struct query_server_option
     s->options = *options;
     s->loop = loop;
     s->started_ms = loop_now_ms(loop);
-    s->feed.on_time = query_write_on_turn;
+    s->feed.on_time = on_feed;
     s->sweep.on_time = on_sweep;
     loop_on_letter(loop, LETTER_JOB, query_task_take, s);
     loop_on_letter(loop, LETTER_COMMITTED, query_tail_take, s);
     loop_on_letter(loop, LETTER_ADMIN, query_admin_take, s);
     loop_on_turn_end(loop, on_turn_end, s);
-    ingest_on_done(options->ingest, query_write_on_done, s);
+    ingest_on_done(options->ingest, on_batch_done, s);
     loop_timer_start(loop, &s->sweep, SWEEP_MS, SWEEP_MS);
     *out = s;
     return OK;

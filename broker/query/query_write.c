@@ -356,10 +356,8 @@ void query_write_start(struct query_conn *c, frame_request *r)
     go_on(w);
 }
 
-void query_write_on_turn(struct loop_timer *timer)
+void query_write_on_turn(struct query_server *s)
 {
-    struct query_server *s =
-        (struct query_server *)(void *)((uint8_t *)timer - offsetof(struct query_server, feed));
     struct query_write *later;
     for (struct query_write *w = s->writes; w != NULL; w = later) {
         later = w->later;
@@ -373,9 +371,8 @@ void query_write_on_turn(struct loop_timer *timer)
     }
 }
 
-void query_write_on_done(void *context, uint64_t number, enum err result)
+void query_write_on_done(struct query_server *s, uint64_t number, enum err result)
 {
-    struct query_server *s = context;
     struct query_write *later;
     bool has_waiting = false;
     for (struct query_write *w = s->writes; w != NULL; w = later) {

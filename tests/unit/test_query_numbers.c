@@ -202,7 +202,7 @@ static enum hejnal_result write_by_number(uint32_t number, double value)
     write.points = &points;
     r.body_case = HEJNAL__V1__REQUEST__BODY_WRITE;
     r.write = &write;
-    return hejnal_answer_call(w.h, &r);
+    return hejnal_answer_call(w.h, &r, NULL);
 }
 
 static void a_number_the_connection_does_not_have_is_refused(void **state)
