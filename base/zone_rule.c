@@ -66,21 +66,26 @@ static enum err take_clock(struct bytes *in, unsigned hours_max, int32_t *out)
     return OK;
 }
 
+/* "3.5.0", behind the M. */
+static enum err take_weekday(struct bytes *in, struct zone_day *out)
+{
+    TRY(take_number(in, 1, 12, &out->month));
+    TRY(take_char(in, '.') ? OK : E_MALFORMED);
+    TRY(take_number(in, 1, 5, &out->week));
+    TRY(take_char(in, '.') ? OK : E_MALFORMED);
+    return take_number(in, 0, 6, &out->day);
+}
+
 static enum err take_day(struct bytes *in, struct zone_day *out)
 {
-    *out = (struct zone_day){.time_s = 2 * 3600};
+    *out = (struct zone_day){.kind = ZONE_DAY_INDEX, .time_s = 2 * 3600};
     if (take_char(in, 'M')) {
         out->kind = ZONE_DAY_WEEKDAY;
-        TRY(take_number(in, 1, 12, &out->month));
-        TRY(take_char(in, '.') ? OK : E_MALFORMED);
-        TRY(take_number(in, 1, 5, &out->week));
-        TRY(take_char(in, '.') ? OK : E_MALFORMED);
-        TRY(take_number(in, 0, 6, &out->day));
+        TRY(take_weekday(in, out));
     } else if (take_char(in, 'J')) {
         out->kind = ZONE_DAY_JULIAN;
         TRY(take_number(in, 1, 365, &out->day));
     } else {
-        out->kind = ZONE_DAY_INDEX;
         TRY(take_number(in, 0, 365, &out->day));
     }
     return take_char(in, '/') ? take_clock(in, DAY_HOURS_MAX, &out->time_s) : OK;

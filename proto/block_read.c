@@ -209,18 +209,18 @@ static enum err keep_parts(const struct reader *r, Hejnal__V1__SeriesBlock *b,
                            const struct parts *p)
 {
     if (b->n_columns > 0) {
-        b->columns = r->alloc(r->context, b->n_columns * sizeof p->column[0]);
+        b->columns = r->alloc(r->context, b->n_columns * sizeof(void *));
         if (b->columns == NULL) {
             return E_NO_MEMORY;
         }
-        memcpy((void *)b->columns, (const void *)p->column, b->n_columns * sizeof p->column[0]);
+        memcpy((void *)b->columns, (const void *)p->column, b->n_columns * sizeof(void *));
     }
     if (b->n_keys > 0) {
-        b->keys = r->alloc(r->context, b->n_keys * sizeof p->key[0]);
+        b->keys = r->alloc(r->context, b->n_keys * sizeof(void *));
         if (b->keys == NULL) {
             return E_NO_MEMORY;
         }
-        memcpy((void *)b->keys, (const void *)p->key, b->n_keys * sizeof p->key[0]);
+        memcpy((void *)b->keys, (const void *)p->key, b->n_keys * sizeof(void *));
     }
     return OK;
 }

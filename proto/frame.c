@@ -78,7 +78,7 @@ static enum err split_blocks(struct bytes in, struct split *s)
 
 static enum err read_blocks(const struct split *s, frame_response *r)
 {
-    r->block = frame_arena_alloc(r, s->count * sizeof *r->block);
+    r->block = frame_arena_alloc(r, s->count * sizeof(void *));
     if (r->block == NULL) {
         return E_NO_MEMORY;
     }

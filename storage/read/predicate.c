@@ -195,6 +195,7 @@ static enum err take_test(struct parser *p)
 
 static enum err take_condition(struct parser *p);
 
+// NOLINTNEXTLINE(misc-no-recursion): no deeper than PREDICATE_DEPTH_MAX
 static enum err take_one(struct parser *p)
 {
     if (p->depth == PREDICATE_DEPTH_MAX) {
@@ -215,6 +216,7 @@ static enum err take_one(struct parser *p)
     return OK;
 }
 
+// NOLINTNEXTLINE(misc-no-recursion): no deeper than PREDICATE_DEPTH_MAX
 static enum err take_all(struct parser *p)
 {
     TRY(take_one(p));
@@ -225,6 +227,7 @@ static enum err take_all(struct parser *p)
     return OK;
 }
 
+// NOLINTNEXTLINE(misc-no-recursion): no deeper than PREDICATE_DEPTH_MAX
 static enum err take_condition(struct parser *p)
 {
     TRY(take_all(p));
@@ -306,7 +309,7 @@ static bool test(const struct step *s, const struct catalogue *c, struct series_
 
 bool predicate_holds(const struct predicate *p, const struct catalogue *c, struct series_ref ref)
 {
-    bool stack[PREDICATE_TESTS_MAX];
+    bool stack[PREDICATE_TESTS_MAX] = {false};
     size_t depth = 0;
     for (size_t i = 0; i < p->steps; i++) {
         const struct step *s = &p->step[i];

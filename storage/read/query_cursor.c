@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "storage/read/bucket_run.h"
 #include "storage/read/fill.h"
 #include "storage/read/group_table.h"
@@ -295,7 +296,7 @@ static void give_rows(struct query_cursor *c, struct query_block *out)
 /* Go on with the unit. OK: there is a block; E_END: it is done. */
 static enum err step_unit(struct query_cursor *c, size_t *budget, struct query_block *out)
 {
-    struct cell *cell;
+    struct cell *cell = NULL;
     if (!c->is_filling) {
         fill_start(&c->fill);
         c->is_filling = true;
@@ -310,6 +311,7 @@ static enum err step_unit(struct query_cursor *c, size_t *budget, struct query_b
         }
         const enum err e = next_cell(c, budget, &cell);
         if (e == OK) {
+            CHECK(cell != NULL);
             offer(c, cell);
         } else if (e == E_END) {
             fill_finish(&c->fill);

@@ -53,7 +53,7 @@ static void write_key(const struct maker *m, struct series_ref ref, struct write
 static struct bytes take_value(struct bytes *in)
 {
     uint16_t size = 0;
-    struct bytes value;
+    struct bytes value = {NULL, 0};
     CHECK(bytes_take_le16(in, &size) == OK && bytes_take(in, size, &value) == OK);
     return value;
 }
@@ -71,6 +71,7 @@ struct bytes query_groups_value(const struct query_groups *g, size_t group, unsi
 /* Of the group whose key begins at `at`. */
 static struct bytes key_at(const struct maker *m, size_t at)
 {
+    CHECK(m->out.keys != NULL);
     struct bytes in = {m->out.keys + at, m->out.key_bytes - at};
     const struct bytes whole = in;
     for (unsigned i = 0; i < m->request->key_count; i++) {
@@ -96,6 +97,7 @@ static enum err grow_groups(struct maker *m)
     if (groups == NULL) {
         return E_NO_MEMORY;
     }
+    memset(groups + m->out.limit, 0, (limit - m->out.limit) * sizeof *groups);
     m->out.groups = groups;
     size_t *slots = calloc(2 * limit, sizeof *slots);
     if (slots == NULL) {
@@ -218,7 +220,7 @@ enum err query_groups_make(const struct catalogue *c, const struct query_request
                            const struct series_list *series, struct query_groups *out)
 {
     struct maker m = {.catalogue = c, .request = r};
-    size_t *group_of = malloc((series->count + 1) * sizeof *group_of);
+    size_t *group_of = calloc(series->count + 1, sizeof *group_of);
     enum err e = group_of == NULL ? E_NO_MEMORY : make(&m, series, group_of);
     free(group_of);
     free(m.slots);

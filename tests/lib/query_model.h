@@ -50,47 +50,66 @@ static inline int64_t query_model_interval(struct model *m, int64_t from_ns, int
 }
 
 struct query_model_flow {
-    long double weighted, held, increase, rate, magnitude;
+    long double weighted, held, increase, seconds, rate, magnitude;
     size_t differences;
 };
 
-/* Time-weighted sum and differences of one series in [from, to), gaps as the request says. */
-static inline struct query_model_flow
-query_model_flow(const struct query_request *r, struct model *m, int64_t from_ns, int64_t to_ns)
+static inline int64_t query_model_gap(const struct query_request *r, int64_t unless_said)
 {
-    const int64_t hold = r->gap_max_ns > 0 ? r->gap_max_ns : QUERY_HOLD_NS;
-    const int64_t apart = r->gap_max_ns > 0 ? r->gap_max_ns : QUERY_DIFFERENCE_NS;
+    return r->gap_max_ns > 0 ? r->gap_max_ns : unless_said;
+}
+
+/* A value stood from `p` to the next point `next_ns`: what of it lies in the part. */
+static inline void query_model_hold(struct query_model_flow *f, const struct model_point *p,
+                                    int64_t next_ns, int64_t hold_ns, struct bucket part)
+{
+    const int64_t start = p->time_ns > part.start_ns ? p->time_ns : part.start_ns;
+    int64_t end = next_ns < p->time_ns + hold_ns ? next_ns : p->time_ns + hold_ns;
+    end = end < part.end_ns ? end : part.end_ns;
+    if (end > start) {
+        const long double seconds = (long double)(end - start) / 1e9L;
+        f->weighted += (long double)p->value * seconds;
+        f->magnitude += fabsl((long double)p->value) * seconds;
+        f->held += seconds;
+    }
+}
+
+static inline void query_model_step(struct query_model_flow *f, const struct model_point *before,
+                                    const struct model_point *p, int64_t apart_ns,
+                                    struct bucket part)
+{
+    const double difference = p->value - before->value;
+    if (p->time_ns >= part.start_ns && p->time_ns < part.end_ns &&
+        p->time_ns - before->time_ns <= apart_ns) {
+        f->increase += (long double)(difference >= 0 ? difference : p->value > 0 ? p->value : 0);
+        f->seconds += (long double)(p->time_ns - before->time_ns) / 1e9L;
+        f->differences++;
+    }
+}
+
+/* Time-weighted sum and differences of one series in a part of a bucket. */
+static inline struct query_model_flow query_model_flow(const struct query_request *r,
+                                                       struct model *m, struct bucket part)
+{
+    const int64_t hold_ns = query_model_gap(r, QUERY_HOLD_NS);
+    const int64_t apart_ns = query_model_gap(r, QUERY_DIFFERENCE_NS);
     struct query_model_flow f = {0};
-    long double seconds = 0;
     const struct model_point *before = NULL;
     model_settle(m);
-    for (size_t i = 0; i <= m->count; i++) {
-        const struct model_point *p = i < m->count ? &m->points[i] : NULL;
-        if (p != NULL && isnan(p->value)) {
+    for (const struct model_point *p = m->points; p < m->points + m->count; p++) {
+        if (isnan(p->value)) {
             continue;
         }
         if (before != NULL) {
-            int64_t end = p != NULL ? p->time_ns : INT64_MAX;
-            int64_t start = before->time_ns > from_ns ? before->time_ns : from_ns;
-            end = end < before->time_ns + hold ? end : before->time_ns + hold;
-            end = end < to_ns ? end : to_ns;
-            if (end > start) {
-                f.weighted += (long double)before->value * (long double)(end - start) / 1e9L;
-                f.magnitude +=
-                    fabsl((long double)before->value) * (long double)(end - start) / 1e9L;
-                f.held += (long double)(end - start) / 1e9L;
-            }
+            query_model_hold(&f, before, p->time_ns, hold_ns, part);
+            query_model_step(&f, before, p, apart_ns, part);
         }
-        if (before != NULL && p != NULL && p->time_ns >= from_ns && p->time_ns < to_ns &&
-            p->time_ns - before->time_ns <= apart) {
-            const double difference = p->value - before->value;
-            f.increase += (long double)(difference >= 0 ? difference : p->value > 0 ? p->value : 0);
-            seconds += (long double)(p->time_ns - before->time_ns) / 1e9L;
-            f.differences++;
-        }
-        before = p != NULL ? p : before;
+        before = p;
     }
-    f.rate = f.differences > 0 ? f.increase / seconds : 0;
+    if (before != NULL) {
+        query_model_hold(&f, before, INT64_MAX, hold_ns, part);
+    }
+    f.rate = f.differences > 0 ? f.increase / f.seconds : 0;
     return f;
 }
 
@@ -142,7 +161,7 @@ static inline void query_model_add(struct query_model_sums *s, const struct quer
     struct query_model_flow f = {0};
     const uint32_t flows = 1U << QUERY_TWA | 1U << QUERY_INCREASE | 1U << QUERY_RATE;
     if ((r->aggregates & flows) != 0) {
-        f = query_model_flow(r, m, part.start_ns, part.end_ns);
+        f = query_model_flow(r, m, part);
     }
     s->flow.weighted += f.weighted;
     s->flow.held += f.held;
@@ -234,93 +253,130 @@ static inline bool query_model_bucket(struct query_model *q, struct bucket span,
     return true;
 }
 
-/* The row a filled bucket gets: `next` is the first row behind it, `rows` are those before it. */
-static inline struct query_model_row
-query_model_filled(const struct query_model *q, const struct query_model_row *rows, size_t before,
-                   const struct query_model_row *next, int64_t time_ns, unsigned columns)
+/* Where a bucket lies among the rows there are: so many are before it, `next` is the first behind.
+ */
+struct query_model_place {
+    const struct query_model_row *rows, *next;
+    size_t before;
+    int64_t time_ns;
+};
+
+static inline void query_model_line(const struct query_model_row *last,
+                                    const struct query_model_row *next, unsigned c,
+                                    struct query_model_row *out)
 {
-    struct query_model_row out = {.time_ns = time_ns};
-    const struct query_request *r = q->request;
-    for (unsigned c = 0; c < columns; c++) {
-        size_t at = before;
-        while (at > 0 && isnan(rows[at - 1].value[c])) {
-            at--;
-        }
-        const struct query_model_row *last = at > 0 ? &rows[at - 1] : NULL;
-        const bool far = last != NULL && r->fill_max_ns > 0 &&
-                         (r->fill == QUERY_FILL_LINEAR && next != NULL ? next->time_ns : time_ns) -
-                                 (last->time_ns < 0 ? 0 : last->time_ns) >
-                             r->fill_max_ns;
-        out.value[c] = (double)NAN;
-        out.scale[c] = 1;
-        if (last != NULL && !far && r->fill == QUERY_FILL_PREVIOUS) {
-            out.value[c] = last->value[c];
-            out.scale[c] = last->scale[c];
-        }
-        if (last != NULL && next != NULL && !far && r->fill == QUERY_FILL_LINEAR) {
-            out.value[c] = last->value[c] + (double)(time_ns - last->time_ns) /
-                                                (double)(next->time_ns - last->time_ns) *
-                                                (next->value[c] - last->value[c]);
-            out.scale[c] = last->scale[c] + next->scale[c];
-        }
+    const double share =
+        (double)(out->time_ns - last->time_ns) / (double)(next->time_ns - last->time_ns);
+    out->value[c] = last->value[c] + share * (next->value[c] - last->value[c]);
+    out->scale[c] = last->scale[c] + next->scale[c];
+}
+
+/* One column of a filled row. */
+static inline void query_model_fill(const struct query_request *r,
+                                    const struct query_model_place *p, unsigned c,
+                                    struct query_model_row *out)
+{
+    const bool is_line = r->fill == QUERY_FILL_LINEAR;
+    size_t at = p->before;
+    out->value[c] = (double)NAN;
+    out->scale[c] = 1;
+    while (at > 0 && isnan(p->rows[at - 1].value[c])) {
+        at--;
     }
+    if (at == 0 || r->fill == QUERY_FILL_NULL || (is_line && p->next == NULL)) {
+        return;
+    }
+    const struct query_model_row *last = &p->rows[at - 1];
+    const int64_t last_ns = last->time_ns < 0 ? 0 : last->time_ns;
+    const int64_t to_ns = is_line ? p->next->time_ns : p->time_ns;
+    if (r->fill_max_ns > 0 && to_ns - last_ns > r->fill_max_ns) {
+        return;
+    }
+    if (is_line) {
+        query_model_line(last, p->next, c, out);
+    } else {
+        out->value[c] = last->value[c];
+        out->scale[c] = last->scale[c];
+    }
+}
+
+static inline struct query_model_row query_model_filled(const struct query_request *r,
+                                                        const struct query_model_place *p,
+                                                        unsigned columns)
+{
+    struct query_model_row out = {.time_ns = p->time_ns};
     unsigned column = 0;
+    for (unsigned c = 0; c < columns; c++) {
+        query_model_fill(r, p, c, &out);
+    }
     for (unsigned i = 0; i < QUERY_AGGREGATES; i++) {
-        if ((r->aggregates >> i & 1) != 0) {
-            if (i == QUERY_COUNT || i == QUERY_COVERAGE) {
-                out.value[column] = 0;
-            }
-            column++;
+        const bool is_asked = (r->aggregates >> i & 1) != 0;
+        if (is_asked && (i == QUERY_COUNT || i == QUERY_COVERAGE)) {
+            out.value[column] = 0;
         }
+        column += is_asked;
     }
     return out;
+}
+
+/* A row that is there; what it lacks is filled from before where it has no points. */
+static inline struct query_model_row
+query_model_kept(const struct query_request *r, const struct query_model_place *p, unsigned columns)
+{
+    struct query_model_row row = *p->next;
+    if (row.count == 0 && r->fill == QUERY_FILL_PREVIOUS) {
+        for (unsigned c = 0; c < columns; c++) {
+            if (isnan(row.value[c])) {
+                query_model_fill(r, p, c, &row);
+            }
+        }
+    }
+    return row;
+}
+
+/* Rows of all buckets that have one, from the one of `from_ns` on. */
+static inline size_t query_model_rows(struct query_model *q, struct bucket window,
+                                      struct query_model_row *rows)
+{
+    size_t count = 0;
+    for (int64_t t = window.start_ns; t < window.end_ns;) {
+        const struct bucket b = buckets_find(&q->request->buckets, t);
+        count += query_model_bucket(q, b, window, &rows[count]);
+        t = b.end_ns;
+    }
+    return count;
+}
+
+/* Rows before the window, to fill from. */
+static inline size_t query_model_seeds(struct query_model *q, int64_t start_ns,
+                                       struct query_model_row *rows)
+{
+    const struct query_request *r = q->request;
+    if (r->fill != QUERY_FILL_PREVIOUS || r->fill_max_ns == 0) {
+        return 0;
+    }
+    const int64_t back_ns = start_ns > r->fill_max_ns ? start_ns - r->fill_max_ns : 0;
+    const int64_t from_ns = buckets_find(&r->buckets, back_ns).start_ns;
+    return query_model_rows(q, (struct bucket){from_ns < 0 ? 0 : from_ns, start_ns}, rows);
 }
 
 /* Rows of the unit into q->row. */
 static inline void query_model_run(struct query_model *q, unsigned columns)
 {
-    static struct query_model_row raw[QUERY_MODEL_ROWS_MAX];
+    static struct query_model_row rows[QUERY_MODEL_ROWS_MAX];
     const struct query_request *r = q->request;
-    const int64_t start0 = buckets_find(&r->buckets, r->from_ns).start_ns;
-    size_t count = 0, seeds = 0, at = 0;
+    const int64_t start_ns = buckets_find(&r->buckets, r->from_ns).start_ns;
+    size_t at = query_model_seeds(q, start_ns, rows);
+    const size_t count = at + query_model_rows(q, (struct bucket){r->from_ns, r->to_ns}, rows + at);
+    CHECK(count < QUERY_MODEL_ROWS_MAX);
     q->rows = 0;
-    if (r->fill == QUERY_FILL_PREVIOUS && r->fill_max_ns > 0) {
-        int64_t from = start0 > r->fill_max_ns ? start0 - r->fill_max_ns : 0;
-        from = buckets_find(&r->buckets, from).start_ns;
-        from = from < 0 ? 0 : from;
-        for (int64_t t = from; t < start0;) {
-            const struct bucket b = buckets_find(&r->buckets, t);
-            count += query_model_bucket(q, b, (struct bucket){from, start0}, &raw[count]);
-            t = b.end_ns;
-        }
-        seeds = count;
-    }
-    for (int64_t t = start0; t < r->to_ns;) {
-        const struct bucket b = buckets_find(&r->buckets, t);
-        count += query_model_bucket(q, b, (struct bucket){r->from_ns, r->to_ns}, &raw[count]);
-        CHECK(count < QUERY_MODEL_ROWS_MAX);
-        t = b.end_ns;
-    }
-    at = seeds;
-    for (int64_t t = start0; t < r->to_ns && count > 0;) {
-        const struct query_model_row *next = at < count ? &raw[at] : NULL;
-        struct query_model_row row;
-        bool is_there = true;
-        if (next != NULL && next->time_ns == t) {
-            row = *next;
-            for (unsigned c = 0; c < columns && row.count == 0; c++) {
-                if (isnan(row.value[c]) && r->fill == QUERY_FILL_PREVIOUS) {
-                    row.value[c] = query_model_filled(q, raw, at, next, t, columns).value[c];
-                    row.scale[c] = fabs(row.value[c]) + 1;
-                }
-            }
+    for (int64_t t = start_ns; t < r->to_ns && count > 0;) {
+        const struct query_model_place place = {rows, at < count ? &rows[at] : NULL, at, t};
+        if (place.next != NULL && place.next->time_ns == t) {
+            q->row[q->rows++] = query_model_kept(r, &place, columns);
             at++;
-        } else {
-            is_there = r->fill != QUERY_FILL_NONE;
-            row = query_model_filled(q, raw, at, next, t, columns);
-        }
-        if (is_there) {
-            q->row[q->rows++] = row;
+        } else if (r->fill != QUERY_FILL_NONE) {
+            q->row[q->rows++] = query_model_filled(r, &place, columns);
         }
         t = buckets_find(&r->buckets, t).end_ns;
     }
