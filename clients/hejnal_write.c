@@ -318,33 +318,36 @@ static enum hejnal_result pack_points(struct hejnal *h, const struct hejnal_sect
     return HEJNAL_OK;
 }
 
+/* How many rows of the section from `from` on the request at hand takes; 0: it is full. */
+static enum hejnal_result fit_rows(struct hejnal *h, const struct hejnal_batch *b,
+                                   const struct hejnal_section *s, size_t from, size_t *rows)
+{
+    const struct hejnal_packer *p = h->packer;
+    const size_t width = hejnal_section_width(s), left = s->rows - from;
+    *rows = (VALUES_MAX - p->values) / width;
+    if (p->sections == SECTIONS_MAX || p->columns + width > COLUMNS_MAX ||
+        (p->name_bytes + s->key_bytes > NAME_BYTES_MAX && p->sections > 0)) {
+        *rows = 0;
+    }
+    *rows = *rows < left ? *rows : left;
+    return tell_rows(h, b, s, from, rows);
+}
+
 static enum hejnal_result pack_section(struct hejnal *h, const struct hejnal_batch *b,
                                        struct hejnal_section *s)
 {
-    struct hejnal_packer *p = h->packer;
-    const size_t width = hejnal_section_width(s);
-
     if (number_section(h, s) != 0 && s->rows <= POINT_ROWS_MAX && (s->gaps | s->texts) == 0) {
         return pack_points(h, s);
     }
     for (size_t from = 0; from < s->rows;) {
-        size_t rows = (VALUES_MAX - p->values) / width;
-        if (rows == 0 || p->sections == SECTIONS_MAX || p->columns + width > COLUMNS_MAX ||
-            (p->name_bytes + s->key_bytes > NAME_BYTES_MAX && p->sections > 0)) {
-            enum hejnal_result result = ship(h);
-            if (result != HEJNAL_OK) {
-                return result;
-            }
-            continue;
-        }
-        rows = rows < s->rows - from ? rows : s->rows - from;
-        enum hejnal_result result = tell_rows(h, b, s, from, &rows);
+        size_t rows;
+        enum hejnal_result result = fit_rows(h, b, s, from, &rows);
         result = result == HEJNAL_OK && rows == 0 ? ship(h) : result;
         if (result != HEJNAL_OK) {
             return result;
         }
         if (rows > 0) {
-            pack_rows(p, s, from, rows);
+            pack_rows(h->packer, s, from, rows);
         }
         from += rows;
     }

@@ -124,6 +124,15 @@ static enum err assemble(uint8_t flags, const struct writer *directory, const st
     return writer_put_le64(out, checksum_of(key, out->at + start, out->size - start));
 }
 
+static enum err write_columns(struct column_writer *w)
+{
+    for (unsigned i = 0; i < w->in->columns; i++) {
+        CHECK(i == 0 || w->in->column[i - 1].id < w->in->column[i].id);
+        TRY(column_write(w, &w->in->column[i]));
+    }
+    return OK;
+}
+
 enum err chunk_write(const struct chunk_input *in, struct bytes key, struct chunk_scratch *scratch,
                      struct writer *out)
 {
@@ -137,10 +146,7 @@ enum err chunk_write(const struct chunk_input *in, struct bytes key, struct chun
     TRY(write_times(in, unit, &directory, &body, scratch));
     struct column_writer w = {
         .in = in, .unit_ns = units[unit], .directory = &rest, .body = &body, .scratch = scratch};
-    for (unsigned i = 0; i < in->columns; i++) {
-        CHECK(i == 0 || in->column[i - 1].id < in->column[i].id);
-        TRY(column_write(&w, &in->column[i]));
-    }
+    TRY(write_columns(&w));
     const bool has_arrivals = in->arrivals != NULL || in->revision_count > 0;
     if (has_arrivals) {
         TRY(arrivals_write(in, scratch, &body));

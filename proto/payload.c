@@ -406,6 +406,11 @@ static enum payload_reason decode_json(struct bytes payload, struct payload *out
     return error == E_END ? finish(&w) : PAYLOAD_NOT_JSON;
 }
 
+static bool is_among(const char *bytes, uint8_t byte)
+{
+    return byte != 0 && strchr(bytes, byte) != NULL;
+}
+
 /* What is no JSON: a text, unless it starts as JSON does, which it then was meant to be. */
 static enum payload_reason decode_bare(struct bytes payload, struct payload *out)
 {
@@ -413,11 +418,11 @@ static enum payload_reason decode_bare(struct bytes payload, struct payload *out
     if (!topic_is_utf8(payload)) {
         return PAYLOAD_NOT_UTF8;
     }
-    while (blank < payload.size && memchr(" \t\r\n", payload.at[blank], 4) != NULL) {
+    while (blank < payload.size && is_among(" \t\r\n", payload.at[blank])) {
         blank++;
     }
-    if (out->text_bytes_max == 0 || blank == payload.size ||
-        memchr("{[\"", payload.at[blank], 3) != NULL || is_time(payload)) {
+    if (out->text_bytes_max == 0 || blank == payload.size || is_among("{[\"", payload.at[blank]) ||
+        is_time(payload)) {
         return PAYLOAD_NOT_JSON;
     }
     if (payload.size > out->text_bytes_max) {

@@ -27,19 +27,21 @@ static enum err put_text(const struct texts *t, uint32_t id, struct writer *w)
     return writer_put(w, text.at, text.size);
 }
 
-static enum err put_pack(const struct texts *t, struct kv_txn *txn, struct kv_table table,
-                         uint32_t pack, uint32_t end, struct writer *w)
+enum err texts_write_pack(const struct texts *t, uint32_t pack, uint32_t end, struct writer *w)
 {
-    uint8_t raw[KEY_BYTES];
-    struct writer k = {raw, 0, sizeof raw};
-    TRY(writer_put_u32(&k, pack));
-    const struct bytes key = {raw, k.size};
-    w->size = 0;
     for (uint32_t i = 0; i < TEXTS_PACK && pack * TEXTS_PACK + i < end; i++) {
         TRY(put_text(t, pack * TEXTS_PACK + i, w));
     }
-    TRY(writer_put_le64(w, hash_seeded(hash_bytes(key), (struct bytes){w->at, w->size})));
-    return kv_put(txn, table, key, (struct bytes){w->at, w->size}, KV_UPSERT);
+    return OK;
+}
+
+/* The value of the pair `key`: the body and its checksum. */
+static enum err make_value(const struct texts *t, uint32_t pack, uint32_t end, struct bytes key,
+                           struct writer *w)
+{
+    w->size = 0;
+    TRY(texts_write_pack(t, pack, end, w));
+    return writer_put_le64(w, hash_seeded(hash_bytes(key), (struct bytes){w->at, w->size}));
 }
 
 /* One transaction: the texts from t->kept on, below `end`. */
@@ -49,7 +51,12 @@ static enum err save_run(struct texts *t, struct kv *kv, struct kv_table table, 
     struct kv_txn *txn;
     TRY(kv_write_begin(kv, &txn));
     for (uint32_t pack = t->kept / TEXTS_PACK; pack <= (end - 1) / TEXTS_PACK; pack++) {
-        enum err e = put_pack(t, txn, table, pack, end, w);
+        uint8_t raw[KEY_BYTES];
+        struct writer k = {raw, 0, sizeof raw};
+        CHECK(writer_put_u32(&k, pack) == OK);
+        const struct bytes key = {raw, k.size};
+        enum err e = make_value(t, pack, end, key, w);
+        e = e != OK ? e : kv_put(txn, table, key, (struct bytes){w->at, w->size}, KV_UPSERT);
         if (e != OK) {
             kv_abort(txn);
             return e;
@@ -95,7 +102,7 @@ static enum err take_text(struct bytes *in, bool *is_lost, struct bytes *text)
     return bytes_take(in, size == 0 ? 0 : size - 1, text);
 }
 
-static enum err take_texts(struct texts *t, uint32_t pack, struct bytes in)
+enum err texts_read_pack(struct texts *t, uint32_t pack, struct bytes in)
 {
     uint64_t id = (uint64_t)pack * TEXTS_PACK;
     for (unsigned i = 0; i < TEXTS_PACK && in.size > 0; i++, id++) {
@@ -124,7 +131,8 @@ static enum err take_pack(struct texts *t, struct bytes key, struct bytes value)
     }
     CHECK(bytes_take(&in, value.size - CHECKSUM_BYTES, &body) == OK);
     CHECK(bytes_take_le64(&in, &checksum) == OK);
-    enum err e = checksum == hash_seeded(over_key, body) ? take_texts(t, pack, body) : E_CORRUPT;
+    enum err e =
+        checksum == hash_seeded(over_key, body) ? texts_read_pack(t, pack, body) : E_CORRUPT;
     if (e == E_CORRUPT && pack <= UINT32_MAX / TEXTS_PACK) { /* Its ids are given, all the same. */
         texts_skip(t, pack * TEXTS_PACK + TEXTS_PACK - 1);
     }

@@ -25,4 +25,10 @@ struct texts {
     uint32_t kept; /* Ids below it are in the file; the saving thread's. */
 };
 
+/* The body of a pair of the file: the texts of the ids from pack * TEXTS_PACK on, below `end`.
+ * E_LIMIT; E_CORRUPT: no such body, of which some may be taken; E_NO_MEMORY. */
+MUST_USE enum err texts_write_pack(const struct texts *t, uint32_t pack, uint32_t end,
+                                   struct writer *w);
+MUST_USE enum err texts_read_pack(struct texts *t, uint32_t pack, struct bytes in);
+
 #endif /* STORAGE_CATALOGUE_TEXTS_INSIDE_H */

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "storage/catalogue/name_pack.h"
 #include "storage/catalogue/tag_pack.h"
+#include "storage/catalogue/texts_inside.h"
 #include "storage/memory/last_pack.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -82,8 +83,29 @@ static void read_tags(struct bytes in)
     tag_pack_close(&reader);
 }
 
+static void read_texts(struct bytes in)
+{
+    static uint8_t room[TEXTS_PACK * (TEXT_BYTES_MAX + 2)];
+    struct texts *texts = NULL, *again = NULL;
+    struct writer w = {room, 0, sizeof room};
+    CHECK(texts_create(UINT32_MAX, &texts) == OK && texts_create(UINT32_MAX, &again) == OK);
+    (void)!texts_read_pack(texts, 0, in);
+    const uint32_t end = texts_end(texts);
+    CHECK(end <= TEXTS_PACK && texts_write_pack(texts, 0, end, &w) == OK);
+    CHECK(texts_read_pack(again, 0, (struct bytes){room, w.size}) == OK);
+    CHECK(texts_end(again) == end);
+    for (uint32_t id = 0; id < end; id++) {
+        struct bytes a = {NULL, 0}, b = {NULL, 0};
+        CHECK(texts_get(texts, id, &a) == texts_get(again, id, &b) && bytes_equal(a, b));
+        CHECK(texts_is_text(a));
+    }
+    texts_destroy(texts);
+    texts_destroy(again);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    read_texts((struct bytes){data, size});
     read_tags((struct bytes){data, size});
     read_names((struct bytes){data, size});
     read_values((struct bytes){data, size});

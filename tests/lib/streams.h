@@ -4,13 +4,19 @@
 #define TESTS_LIB_STREAMS_H
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "base/text.h"
 #include "tests/lib/rng.h"
 
-enum { STREAMS_INT_KINDS = 14, STREAMS_DOUBLE_KINDS = 17, STREAMS_TIME_KINDS = 6 };
+enum {
+    STREAMS_INT_KINDS = 14,
+    STREAMS_NUMBER_KINDS = 13,
+    STREAMS_DOUBLE_KINDS = 17,
+    STREAMS_TIME_KINDS = 6
+};
 
 static inline int64_t streams_shifted(struct rng *r, unsigned shift)
 {
@@ -88,12 +94,45 @@ static inline double streams_odd(struct rng *r)
     return streams_bits(odd[rng_below(r, sizeof odd / sizeof odd[0])]);
 }
 
+/* Texts; amid decimals; in runs amid floats with other exceptions; any amid any doubles. */
+static inline void streams_texts(struct rng *r, uint32_t kind, double *to, uint32_t count)
+{
+    const uint32_t words = 1 + rng_below(r, 40), share = 1 + rng_below(r, 60);
+    double level = rng_below(r, 100000);
+    bool is_text = false;
+
+    for (uint32_t i = 0; i < count; i++) {
+        level += (double)rng_below(r, 5) - 2;
+        switch (kind) {
+        case 0:
+            to[i] = text_value(rng_below(r, words) * words);
+            break;
+        case 1:
+            is_text = rng_below(r, 60) < share;
+            to[i] = is_text ? text_value(rng_below(r, 1 + words / 20)) : level / 10;
+            break;
+        case 2:
+            is_text = is_text != (rng_below(r, share) == 0);
+            to[i] = is_text ? text_value(words) : (double)(float)(level / 10);
+            to[i] = rng_below(r, 50) == 0 ? streams_odd(r) : to[i];
+            break;
+        default:
+            is_text = rng_below(r, 2) == 0;
+            to[i] = is_text ? text_value((uint32_t)rng_next(r)) : sin(i) * level;
+            break;
+        }
+    }
+}
+
 /* One of STREAMS_DOUBLE_KINDS sorts of doubles. */
 static inline void streams_doubles(struct rng *r, uint32_t kind, double *to, uint32_t count)
 {
     double power = pow(10, rng_below(r, 16)), level = rng_below(r, 100000);
-    uint32_t words = 1 + rng_below(r, 40), share = 1 + rng_below(r, 60), out = 0;
 
+    if (kind >= STREAMS_NUMBER_KINDS) {
+        streams_texts(r, kind - STREAMS_NUMBER_KINDS, to, count);
+        return;
+    }
     for (uint32_t i = 0; i < count; i++) {
         switch (kind) {
         case 0:
@@ -131,22 +170,6 @@ static inline void streams_doubles(struct rng *r, uint32_t kind, double *to, uin
             break;
         case 11:
             to[i] = rng_below(r, 100) == 0 ? streams_odd(r) : rng_below(r, 9000) / 100.0;
-            break;
-        case 12: /* Texts, */
-            to[i] = text_value(rng_below(r, words) * words);
-            break;
-        case 13: /* amid decimals, */
-            level += (double)rng_below(r, 5) - 2;
-            to[i] =
-                rng_below(r, 60) < share ? text_value(rng_below(r, 1 + words / 20)) : level / 10;
-            break;
-        case 14: /* in runs, amid floats with other exceptions, */
-            out = rng_below(r, share) == 0 ? !out : out;
-            to[i] = out != 0 ? text_value(words) : (double)(float)((double)rng_below(r, 1000) / 10);
-            to[i] = rng_below(r, 50) == 0 ? streams_odd(r) : to[i];
-            break;
-        case 15: /* any of the dictionary amid any doubles. */
-            to[i] = rng_below(r, 2) == 0 ? text_value((uint32_t)rng_next(r)) : sin(i) * level;
             break;
         default:
             to[i] = (rng_below(r, 12) + 1) * M_PI;

@@ -169,36 +169,11 @@ static void seal_anything(struct rng *rng)
     assert_ok(engine_seal_end(s.engine, OK));
 }
 
-/* A snapshot is a store of its own, sound, and becomes the one we go on with. */
-static void go_on_with_a_snapshot(void)
-{
-    char from[ENGINE_SNAPSHOT_NAME_MAX + 128], to[128];
-    enum err e = store_checkpoint(&s);
-    if (e != OK && e != E_END) {
-        return;
-    }
-    if (engine_snapshot_begin(s.engine, "now") != OK) {
-        return; /* Rows of a checkpoint that failed are owed. */
-    }
-    assert_int_equal(engine_checkpoint_begin(s.engine), E_BUSY);
-    assert_ok(engine_snapshot_end(s.engine, engine_snapshot_run(s.engine)));
-    assert_int_equal(engine_snapshot_begin(s.engine, "now"), E_DENIED);
-    (void)!store_seal(&s, true); /* What was linked stays as it was. */
-    store_close(&s);
-    snprintf(to, sizeof to, "%s-old", s.dir.path);
-    assert_int_equal(rename(s.dir.path, to), 0);
-    snprintf(from, sizeof from, "%s/snapshots/now", to);
-    assert_int_equal(rename(from, s.dir.path), 0);
-    directory_remove_store(to);
-    store_verify(&s);
-    store_open(&s);
-}
-
 static void do_anything(struct rng *rng)
 {
     switch (rng_below(rng, 14)) {
     case 7:
-        go_on_with_a_snapshot();
+        store_go_on_with_a_snapshot(&s);
         break;
     case 0:
         (void)!store_checkpoint(&s); /* E_END when there is nothing. */

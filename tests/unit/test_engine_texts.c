@@ -164,7 +164,13 @@ static void restart(void)
 
 static void do_anything(struct rng *rng)
 {
-    switch (rng_below(rng, 12)) {
+    switch (rng_below(rng, 14)) {
+    case 4:
+        (void)!store_seal(&s, true);
+        break;
+    case 5:
+        store_go_on_with_a_snapshot(&s);
+        break;
     case 0:
         (void)!store_checkpoint(&s); /* E_END when there is nothing. */
         break;
