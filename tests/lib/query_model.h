@@ -96,7 +96,8 @@ static inline struct query_model_flow query_model_flow(const struct query_reques
     struct query_model_flow f = {0};
     const struct model_point *before = NULL;
     model_settle(m);
-    for (const struct model_point *p = m->points; p < m->points + m->count; p++) {
+    for (size_t i = 0; i < m->count; i++) {
+        const struct model_point *p = &m->points[i];
         if (isnan(p->value)) {
             continue;
         }
