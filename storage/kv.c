@@ -405,9 +405,23 @@ enum err kv_write_begin(struct kv *kv, struct kv_txn **out)
     return OK;
 }
 
+/* Whether a failed commit has left the environment of no use until it is opened again. */
+static bool is_panicked(MDB_env *env)
+{
+    MDB_txn *probe;
+    int code = mdb_txn_begin(env, NULL, MDB_RDONLY, &probe);
+    if (code == MDB_SUCCESS) {
+        mdb_txn_abort(probe);
+    }
+    return code == MDB_PANIC;
+}
+
 enum err kv_commit(struct kv_txn *txn)
 {
-    return translate(mdb_txn_commit(txn_of(txn)));
+    MDB_env *env = mdb_txn_env(txn_of(txn));
+    enum err e = translate(mdb_txn_commit(txn_of(txn)));
+    /* A disk that is full at the very last page is worse than full: nobody knows what stays. */
+    return e == E_NO_SPACE && is_panicked(env) ? E_IO : e;
 }
 
 void kv_abort(struct kv_txn *txn)
