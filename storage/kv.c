@@ -310,12 +310,8 @@ enum err kv_copy(struct kv *kv, const char *path)
         return errno == EEXIST ? E_BUSY : translate(errno);
     }
     enum err e = translate(mdb_env_copyfd2(kv->env, fd, MDB_CP_COMPACT));
-    if (e == OK && fsync(fd) != 0) {
-        e = translate(errno);
-    }
-    if (close(fd) != 0 && e == OK) {
-        e = translate(errno);
-    }
+    e = e == OK && fsync(fd) != 0 ? translate(errno) : e;
+    e = close(fd) != 0 && e == OK ? translate(errno) : e;
     if (e != OK) {
         (void)unlink(path);
     }
