@@ -51,6 +51,9 @@ enum { CONFIG_TEXT_BYTES_MAX = 1024, CONFIG_COMPLAINT_BYTES_MAX = 2048 };
     NUMBER(texts_max, 100000, 0, 16777216, "", "Distinct texts the store takes.")                  \
     TEXT(store_text, "off", "off on", "Whether texts in messages are values.")                     \
     NUMBER(text_bytes_max, 64, 1, 1024, "bytes", "Longest text in a message that is a value.")     \
+    NUMBER(client_series_burst, 200000, 0, 100000000, "",                                          \
+           "New series a client may bring at once; 0: any.")                                       \
+    NUMBER(client_series_per_s, 1000, 0, 1000000, "1/s", "And a second after that.")               \
     NUMBER(partition_days, 7, 1, 3650, "days", "Length of a partition of a new store.")            \
     NUMBER(late_hours, 24, 0, 87600, "h",                                                          \
            "How long a partition waits for late data to be sealed.")                               \

@@ -90,6 +90,7 @@ static enum err build(struct floor *f, const struct floor_parts *parts)
         .parcels = (unsigned)parts->config->ingest_buffers,
         .loops = parts->loops,
         .retention_s = parts->config->retention_days * SECONDS_A_DAY,
+        .new_series = {parts->config->client_series_burst, parts->config->client_series_per_s},
     };
     TRY(ingest_create(f->loop, parts->engine, parts->store, &options, &f->ingest));
     TRY(mqtt_server_create(parts->mqtt, f->loop, f->ingest, parts->engine, &f->mqtt));

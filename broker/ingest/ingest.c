@@ -4,13 +4,21 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/timestamp.h"
 #include "broker/ingest/topic_entry.h"
 #include "broker/threads/metrics.h"
 
 /* POSTED_MAX: while this many batches wait for the disk, a turn's end does not post a small one:
  * the batch goes on filling, so the disk's pace makes the batches larger. */
-enum { POSTED_MAX = 2, STATE_BYTES_MAX = 256 << 10, TOPIC_BYTES = 256 << 20, STEP_BACK_MS = 1000 };
+enum {
+    POSTED_MAX = 2,
+    STATE_BYTES_MAX = 256 << 10,
+    TOPIC_BYTES = 256 << 20,
+    STEP_BACK_MS = 1000,
+    LEFT_OUT_LOG_MS = 60000
+};
+#define GROUP_NONE UINT32_MAX /* Of a point that is left out. */
 
 /* What a row, a value, a receipt and, without its texts, a tag take at most in a record. */
 enum { ROW_BYTES = 32, VALUE_BYTES = 16, RECEIPT_BYTES = 64, TAG_BYTES = 32 };
@@ -42,6 +50,10 @@ struct ingest {
     struct listener_of_done listeners[INGEST_LISTENERS_MAX];
     unsigned listener_count;
     struct message_points message;
+    struct allowance *client; /* Whose messages come; NULL: nobody's. */
+    unsigned left_out;        /* Points of the message at hand. */
+    const char *left_out_why;
+    int64_t left_out_told_ms;
     unsigned free_count;
     struct parcel **free_parcels;
     struct parcel parcels[];
@@ -203,7 +215,7 @@ static enum err put_rows(struct batch *b, struct message_points *m)
 {
     memset(m->taken, 0, (m->count + 63) / 64 * sizeof m->taken[0]);
     for (unsigned i = 0; i < m->count; i++) {
-        if ((m->taken[i / 64] >> i % 64 & 1) == 0) {
+        if (m->refs[i].group != GROUP_NONE && (m->taken[i / 64] >> i % 64 & 1) == 0) {
             TRY(put_row(b, m, i));
         }
     }
@@ -223,25 +235,87 @@ static enum err check_time(const struct ingest *in, int64_t time_ns, unsigned co
     return OK;
 }
 
-static enum err find_series(struct ingest *in, struct bytes topic)
+/* Once in a while, however many there are. */
+static void log_left_out(struct ingest *in)
+{
+    const int64_t now_ms = loop_now_ms(in->loop);
+    if (in->left_out_told_ms == 0 || now_ms - in->left_out_told_ms >= LEFT_OUT_LOG_MS) {
+        in->left_out_told_ms = now_ms;
+        log_line(LOG_WARN, "ingest", "points are refused: %s", in->left_out_why);
+    }
+}
+
+/* A series that is new, if it may be. E_LIMIT: `left_out_why` says why not. */
+static enum err add_series(struct ingest *in, struct topic_entry *entry, struct bytes name,
+                           uint32_t *cursor, struct series_ref *out)
+{
+    if (in->client != NULL &&
+        !allowance_take(in->client, &in->options.new_series, loop_now_ms(in->loop))) {
+        in->left_out_why = "a client brings new series faster than it may (client_series_per_s)";
+        return E_LIMIT;
+    }
+    const enum err e = topic_entry_add(in->topics, entry, name, cursor, out);
+    in->left_out_why = "the limit of series is reached (series_max)";
+    return e;
+}
+
+static enum err place_point(struct ingest *in, struct topic_entry *entry, unsigned i,
+                            uint32_t *cursor)
 {
     struct message_points *m = &in->message;
+    const struct bytes name = m->points[i].name;
+    enum err e = topic_entry_find(in->topics, entry, name, cursor, &m->refs[i]);
+    if (e == E_LIMIT) {
+        in->left_out_why = "the path of a series is too long, too deep, or no topic name";
+    }
+    e = e == E_NOT_FOUND ? add_series(in, entry, name, cursor, &m->refs[i]) : e;
+    if (e == E_LIMIT) {
+        m->refs[i] = (struct series_ref){GROUP_NONE, 0};
+        in->left_out++;
+        return OK;
+    }
+    return e;
+}
+
+static enum err find_series(struct ingest *in, struct bytes topic)
+{
     struct topic_entry *entry;
     uint32_t cursor = 0;
     if (topic.size > SERIES_PATH_BYTES_MAX) {
-        return E_LIMIT;
+        in->left_out_why = "the path of a series is too long";
+        in->left_out = in->message.count;
+        return OK;
     }
     TRY(topic_table_get(in->topics, topic, &entry));
-    for (unsigned i = 0; i < m->count; i++) {
-        TRY(topic_entry_series(in->topics, entry, m->points[i].name, &cursor, &m->refs[i]));
+    for (unsigned i = 0; i < in->message.count; i++) {
+        TRY(place_point(in, entry, i, &cursor));
     }
     return OK;
+}
+
+static void count_left_out(struct ingest *in)
+{
+    metrics_add(METRIC_REFUSED_SERIES, in->left_out);
+    log_left_out(in);
+}
+
+void ingest_charge(struct ingest *in, struct allowance *client)
+{
+    in->client = client;
+}
+
+unsigned ingest_left_out(const struct ingest *in, const char **why)
+{
+    *why = in->left_out_why;
+    return in->left_out;
 }
 
 // NOLINTNEXTLINE(readability-function-size): one message, said flat, on the hottest path
 enum err ingest_put(struct ingest *in, struct bytes topic, int64_t time_ns,
                     const struct payload_point *points, unsigned count, uint64_t *number)
 {
+    in->left_out = 0;
+    in->left_out_why = "too many points in a message, or a time outside 1970 to 2200";
     if (count == 0 || count > PAYLOAD_POINTS_MAX) {
         return E_LIMIT;
     }
@@ -255,8 +329,14 @@ enum err ingest_put(struct ingest *in, struct bytes topic, int64_t time_ns,
         metrics_add(METRIC_REFUSED_SERIES, count);
         return e;
     }
+    if (in->left_out > 0) {
+        count_left_out(in);
+        if (in->left_out == count) {
+            return E_LIMIT;
+        }
+    }
     CHECK(put_rows(in->batch, &in->message) == OK); /* Room was reserved, the time is checked. */
-    metrics_add(METRIC_POINTS_IN, count);
+    metrics_add(METRIC_POINTS_IN, count - in->left_out);
     *number = in->posted + 1;
     return OK;
 }

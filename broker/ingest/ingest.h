@@ -12,6 +12,7 @@
 
 #include "base/bytes.h"
 #include "base/number.h"
+#include "broker/ingest/allowance.h"
 #include "broker/threads/loop.h"
 #include "broker/threads/store_thread.h"
 #include "proto/payload.h"
@@ -27,6 +28,7 @@ struct ingest_options {
     unsigned loops;      /* Loops that share the store; 0: LOOPS_MAX. */
     int64_t retention_s; /* Rows older are refused; 0: none. */
     uint32_t topics_max; /* Topics remembered; 0: INGEST_TOPICS_MAX. */
+    struct allowance_limits new_series; /* Of one client. */
 };
 
 MUST_USE enum err ingest_create(struct loop *loop, struct engine *engine,
@@ -45,6 +47,13 @@ void ingest_watch_turns(struct ingest *in);
  * names too long, a time outside 1970 to 2200; E_DENIED: older than retention. */
 MUST_USE enum err ingest_put(struct ingest *in, struct bytes topic, int64_t time_ns,
                              const struct payload_point *points, unsigned count, uint64_t *number);
+
+/* Whose new series the next ingest_put() may bring; NULL: nobody's account. */
+void ingest_charge(struct ingest *in, struct allowance *client);
+
+/* Points that the last ingest_put() left out, for they are of series that are new and may not be:
+ * the others are put. When none is left ingest_put() says E_LIMIT. `*why` is a sentence. */
+unsigned ingest_left_out(const struct ingest *in, const char **why);
 
 /* Put one point of a series whose place is known, as ingest_put() does. E_BUSY, E_LIMIT, E_DENIED.
  */

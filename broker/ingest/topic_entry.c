@@ -266,8 +266,8 @@ static void remember(struct topic_table *t, struct topic_entry *e, struct bytes 
     t->bytes += bytes_of_entry(e) - before;
 }
 
-enum err topic_entry_series(struct topic_table *t, struct topic_entry *e, struct bytes name,
-                            uint32_t *cursor, struct series_ref *out)
+enum err topic_entry_find(struct topic_table *t, struct topic_entry *e, struct bytes name,
+                          uint32_t *cursor, struct series_ref *out)
 {
     const uint32_t looks = e->fields < TOPIC_SEARCH_MAX ? e->fields : TOPIC_SEARCH_MAX;
     uint32_t at = *cursor < e->fields ? *cursor : 0;
@@ -280,6 +280,15 @@ enum err topic_entry_series(struct topic_table *t, struct topic_entry *e, struct
             return OK;
         }
     }
+    TRY(catalogue_find_below(t->catalogue, (struct bytes){e->topic, e->topic_bytes}, name, out));
+    remember(t, e, name, *out);
+    *cursor = e->fields;
+    return OK;
+}
+
+enum err topic_entry_add(struct topic_table *t, struct topic_entry *e, struct bytes name,
+                         uint32_t *cursor, struct series_ref *out)
+{
     TRY(catalogue_intern(t->catalogue, (struct bytes){e->topic, e->topic_bytes}, name, out));
     remember(t, e, name, *out);
     *cursor = e->fields;

@@ -54,8 +54,12 @@ uint32_t topic_table_count(const struct topic_table *t);
 void topic_table_restart(struct topic_table *t);
 
 /* The series of field `name`, remembered or asked for. `*cursor` starts at 0 for each message and
- * follows the order of its fields. Errors of catalogue_intern(). */
-MUST_USE enum err topic_entry_series(struct topic_table *t, struct topic_entry *e,
-                                     struct bytes name, uint32_t *cursor, struct series_ref *out);
+ * follows the order of its fields. E_NOT_FOUND: there is no such series. E_LIMIT: nor may be. */
+MUST_USE enum err topic_entry_find(struct topic_table *t, struct topic_entry *e, struct bytes name,
+                                   uint32_t *cursor, struct series_ref *out);
+
+/* The same, made if new. Errors of catalogue_intern(). */
+MUST_USE enum err topic_entry_add(struct topic_table *t, struct topic_entry *e, struct bytes name,
+                                  uint32_t *cursor, struct series_ref *out);
 
 #endif /* BROKER_INGEST_TOPIC_ENTRY_H */

@@ -136,7 +136,12 @@ static enum err put_points(struct mqtt_server *s, const struct publication *p,
     } else if (!in->has_time) {
         time_ns = ingest_arrival(s->ingest, p->topic);
     }
+    ingest_charge(s->ingest, from->conn == NULL ? NULL : &from->conn->session->allowance);
     TRY(ingest_put(s->ingest, p->topic, time_ns, in->points, in->count, number));
+    const char *why;
+    if (ingest_left_out(s->ingest, &why) > 0) { /* The others are stored. */
+        rejects_add(loop_wall_ns(s->loop), p->topic, p->payload, why);
+    }
     return needs_receipt ? put_receipt(s, &receipt, number) : OK;
 }
 
@@ -151,9 +156,9 @@ static enum err store_points(struct mqtt_server *s, const struct publication *p,
     }
     enum err e = put_points(s, p, from, number);
     if (e == E_LIMIT || e == E_DENIED) {
-        reject(s, p,
-               e == E_DENIED ? "older than retention"
-                             : "over the limit of series, or its names are too long");
+        const char *why;
+        (void)ingest_left_out(s->ingest, &why);
+        reject(s, p, e == E_DENIED ? "older than retention" : why);
         return OK;
     }
     return e;

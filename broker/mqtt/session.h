@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "broker/ingest/allowance.h"
 #include "broker/mqtt/outbox.h"
 #include "broker/mqtt/packet_ids.h"
 #include "broker/mqtt/subscriptions.h"
@@ -33,6 +34,7 @@ struct session {
     struct packet_ids received; /* Of QoS 2 publishes that were forwarded, until their PUBREL. */
     uint64_t hash;              /* hash_bytes(id) */
     struct session *chained;    /* Next in the same slot of the session table. */
+    struct allowance allowance; /* Of new series. */
     uint32_t id_bytes;
     uint8_t id[];
 };

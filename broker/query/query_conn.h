@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "broker/ingest/allowance.h"
 #include "broker/query/query_check.h"
 #include "broker/query/query_numbers.h"
 #include "broker/query/query_server.h"
@@ -64,13 +65,14 @@ struct query_conn {
     unsigned jobs;    /* Its tasks on workers. */
     unsigned task_count;
     struct query_task *tasks;
-    int64_t opened_ms;     /* Or when our last words were said. */
-    int64_t progress_ms;   /* When the socket last took bytes. */
-    int64_t in_since_ms;   /* When the request kept in `in` began. */
-    int64_t in_ms;         /* When it last grew. */
-    size_t in_counted;     /* What of `in` the server counts. */
-    struct writer in, out; /* Buffers of malloc; none while empty. */
-    size_t out_from;       /* out.at[out_from..out.size) is unsent. */
+    struct allowance allowance; /* Of new series. */
+    int64_t opened_ms;          /* Or when our last words were said. */
+    int64_t progress_ms;        /* When the socket last took bytes. */
+    int64_t in_since_ms;        /* When the request kept in `in` began. */
+    int64_t in_ms;              /* When it last grew. */
+    size_t in_counted;          /* What of `in` the server counts. */
+    struct writer in, out;      /* Buffers of malloc; none while empty. */
+    size_t out_from;            /* out.at[out_from..out.size) is unsent. */
     struct query_numbers numbers;
 };
 

@@ -9,6 +9,7 @@
 #include "broker/query/query_handle.h"
 #include "broker/query/query_task.h"
 #include "broker/threads/metrics.h"
+#include "broker/threads/rejects.h"
 
 /* Rows fed before other connections of this loop get their turn: about 2 ms of work. */
 enum { SLICE_ROWS = 16384 };
@@ -29,6 +30,8 @@ struct query_write {
     int64_t time_ns;                    /* Of the row before. */
     double *words;                      /* The values of the request's words; NULL: none. */
     uint64_t first, last;               /* Batches its points are in; 0: none. */
+    uint64_t left_out;                  /* Points of series that may not be, */
+    const char *left_out_why;           /* and why not. */
     enum err failed;                    /* What the store said of one of them. */
     struct cursor cursors[BATCH_COLUMNS_MAX];
 };
@@ -116,6 +119,19 @@ static void note_batch(struct query_write *w, uint64_t number)
     w->last = number;
 }
 
+/* Points of the row that are of series that may not be; the others are put. */
+static unsigned note_left_out(struct query_write *w, struct bytes path)
+{
+    struct query_server *s = w->task.conn->server;
+    const unsigned count = ingest_left_out(s->options.ingest, &w->left_out_why);
+    if (count > 0 && w->left_out == 0) { /* One for a request. */
+        metrics_add(METRIC_REJECTS, 1);
+        rejects_add(loop_wall_ns(s->loop), path, (struct bytes){NULL, 0}, w->left_out_why);
+    }
+    w->left_out += count;
+    return count;
+}
+
 static enum err feed_row(struct query_write *w, const Hejnal__V1__WriteRows *rows,
                          struct bytes path, struct payload_point *points)
 {
@@ -127,13 +143,15 @@ static enum err feed_row(struct query_write *w, const Hejnal__V1__WriteRows *row
 
     memcpy(before, w->cursors, cursor_bytes);
     unsigned count = gather(w, rows, w->cursors, points);
+    ingest_charge(ingest, &w->task.conn->allowance);
     enum err e = count == 0 ? OK : ingest_put(ingest, path, time_ns, points, count, &number);
-    if (e == E_BUSY || e == E_LIMIT || e == E_NO_MEMORY) {
+    if (e == E_BUSY || e == E_NO_MEMORY) {
         memcpy(w->cursors, before, cursor_bytes);
         return e;
     }
-    if (e == OK) {
-        w->task.rows += count;
+    if (e == OK || e == E_LIMIT) {
+        const unsigned left_out = count == 0 ? 0 : note_left_out(w, path);
+        w->task.rows += count - left_out;
     } else {
         w->task.refused += count; /* E_DENIED: older than retention. */
     }
@@ -246,10 +264,22 @@ static enum err feed(struct query_write *w)
     return write->points == NULL ? E_END : feed_points(w, write->points, &budget);
 }
 
+/* The rest is durable: asking again later is harmless, and may do for those that were too fast. */
+static void fail_for_left_out(struct query_write *w)
+{
+    struct query_fault fault;
+    query_fault_set(&fault, HEJNAL__V1__ERROR__CODE__LIMIT, "rows",
+                    "%llu points are not stored, the others are: %s",
+                    (unsigned long long)w->left_out, w->left_out_why);
+    query_task_fail(&w->task, &fault);
+}
+
 static void finish_if_done(struct query_write *w)
 {
     if (w->request == NULL && w->last <= ingest_done(w->task.conn->server->options.ingest)) {
-        if (w->failed == OK) {
+        if (w->failed == OK && w->left_out > 0) {
+            fail_for_left_out(w);
+        } else if (w->failed == OK) {
             query_task_finish(&w->task);
         } else {
             query_task_fail_with(&w->task, w->failed);
@@ -297,21 +327,6 @@ static void refuse_word(struct query_write *w, enum err e)
     query_task_fail(&w->task, &fault);
 }
 
-static void refuse(struct query_write *w, enum err e)
-{
-    struct query_fault fault;
-    char field[QUERY_FAULT_FIELD_BYTES];
-    if (e != E_LIMIT) {
-        query_task_fail_with(&w->task, e);
-        return;
-    }
-    (void)snprintf(field, sizeof field, "rows[%zu]", w->section);
-    query_fault_set(&fault, HEJNAL__V1__ERROR__CODE__LIMIT, field,
-                    "row %zu: the limit of series is reached, or a path is longer than %d bytes",
-                    w->row + 1, SERIES_PATH_BYTES_MAX);
-    query_task_fail(&w->task, &fault);
-}
-
 static void go_on(struct query_write *w)
 {
     struct query_conn *c = w->task.conn;
@@ -325,7 +340,7 @@ static void go_on(struct query_write *w)
     }
     c->is_feeding = false;
     if (e != E_END) {
-        refuse(w, e);
+        query_task_fail_with(&w->task, e);
         return;
     }
     frame_request_free(w->request);

@@ -296,6 +296,15 @@ enum err catalogue_intern(struct catalogue *c, struct bytes topic, struct bytes 
     return e;
 }
 
+enum err catalogue_find_below(struct catalogue *c, struct bytes topic, struct bytes name,
+                              struct series_ref *out)
+{
+    uint8_t room[SERIES_PATH_BYTES_MAX];
+    struct bytes path;
+    TRY(join_path(topic, name, room, &path));
+    return catalogue_find(c, path, out);
+}
+
 /* A column below the group's count is free only if its definition was lost. */
 static bool is_place_free(struct catalogue *c, const struct group *g, uint8_t column)
 {

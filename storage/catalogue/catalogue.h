@@ -54,6 +54,10 @@ void catalogue_destroy(struct catalogue *c);
 MUST_USE enum err catalogue_intern(struct catalogue *c, struct bytes topic, struct bytes name,
                                    struct series_ref *out);
 
+/* The same of a series there is. E_NOT_FOUND; E_LIMIT: no path a series may have. */
+MUST_USE enum err catalogue_find_below(struct catalogue *c, struct bytes topic, struct bytes name,
+                                       struct series_ref *out);
+
 /* The place of the series `path`. E_NOT_FOUND. */
 MUST_USE enum err catalogue_find(struct catalogue *c, struct bytes path, struct series_ref *out);
 

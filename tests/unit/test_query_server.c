@@ -377,7 +377,11 @@ static void the_server_tells_of_itself(void **state)
     assert_string_equal(reject.reason, "because");
     assert_memory_equal(reject.payload, "no number", 9);
     assert_int_equal(reject.payload_full_bytes, 9);
-    assert_int_equal(hejnal_next_reject(a, &reject), HEJNAL_END);
+    enum hejnal_result result = HEJNAL_OK;
+    while (result == HEJNAL_OK) { /* Of the tests before. */
+        result = hejnal_next_reject(a, &reject);
+    }
+    assert_int_equal(result, HEJNAL_END);
     hejnal_answer_close(a);
 }
 
