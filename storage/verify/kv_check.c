@@ -398,18 +398,17 @@ static enum err check_file(struct check *c)
 /* Of a file of `size` bytes. */
 static enum err check_open_file(int fd, size_t size, struct check *c)
 {
-    if (size > 0) {
-        void *map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
-        if (map == MAP_FAILED) {
-            return E_NO_MEMORY;
-        }
-        c->map = map;
-        c->file_bytes = size;
+    if (size == 0) {
+        return check_file(c);
     }
+    void *map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+    if (map == MAP_FAILED) {
+        return E_NO_MEMORY;
+    }
+    c->map = map;
+    c->file_bytes = size;
     enum err e = check_file(c);
-    if (size > 0) {
-        (void)munmap((void *)(uintptr_t)c->map, size);
-    }
+    (void)munmap(map, size);
     return e;
 }
 

@@ -202,39 +202,55 @@ static enum err retain(struct life *l)
     return OK;
 }
 
+/* What was handed in of a series, walked along with what is found. */
+struct walk {
+    const struct life *life;
+    unsigned series;
+    const struct told *at, *end;
+};
+
+/* Of the points before `time_ns` none is found: none of them may be an acknowledged one. */
+static void miss_until(struct walk *w, int64_t time_ns)
+{
+    for (; w->at < w->end && w->at->time_ns < time_ns; w->at++) {
+        if (w->at->acked && w->at->time_ns >= w->life->horizon_ns) {
+            fail("an acknowledged point is gone, of series", "city", w->series);
+        }
+    }
+}
+
+static void meet(struct walk *w, int64_t time_ns, double value)
+{
+    miss_until(w, time_ns);
+    if (w->at == w->end || w->at->time_ns != time_ns || value != value_of(w->series, time_ns)) {
+        fail("a point nobody wrote, of series", "city", w->series);
+    }
+    w->at++;
+}
+
 /* All of it that was acknowledged, and nothing that never was handed in. */
 static enum err compare_series(struct life *l, struct scan *scan, unsigned series)
 {
     char path[32];
     struct series_ref ref;
     struct span span;
-    const struct told *p = l->points[series], *end = p + l->count[series];
+    struct walk w = {l, series, l->points[series], l->points[series] + l->count[series]};
     (void)snprintf(path, sizeof path, "city/%u/v", series);
-    enum err e = catalogue_find(engine_catalogue(l->engine), bytes_of(path), &ref);
-    if (e == OK) {
-        scan_start(scan, ref, l->horizon_ns, INT64_MAX);
-        e = scan_next(scan, &span);
+    if (catalogue_find(engine_catalogue(l->engine), bytes_of(path), &ref) != OK) {
+        miss_until(&w, INT64_MAX);
+        return OK;
     }
-    for (; e == OK; e = scan_next(scan, &span)) {
-        for (size_t i = 0; i < span.count; i++, p++) {
-            while (p < end && p->time_ns < span.times[i]) {
-                if (p->acked && p->time_ns >= l->horizon_ns) {
-                    fail("an acknowledged point is gone", path, p->time_ns);
-                }
-                p++;
-            }
-            if (p == end || p->time_ns != span.times[i] ||
-                span.values[i] != value_of(series, p->time_ns)) {
-                fail("a point nobody wrote", path, span.times[i]);
-            }
+    scan_start(scan, ref, l->horizon_ns, INT64_MAX);
+    enum err e;
+    while ((e = scan_next(scan, &span)) == OK) {
+        for (size_t i = 0; i < span.count; i++) {
+            meet(&w, span.times[i], span.values[i]);
         }
     }
-    for (; e == E_END && p < end; p++) {
-        if (p->acked && p->time_ns >= l->horizon_ns) {
-            fail("an acknowledged point is gone", path, p->time_ns);
-        }
+    if (e == E_END) {
+        miss_until(&w, INT64_MAX);
     }
-    return e == E_END || (e == E_NOT_FOUND && p == l->points[series]) ? OK : e;
+    return e == E_END ? OK : e;
 }
 
 static enum err query(struct life *l)

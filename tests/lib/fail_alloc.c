@@ -7,10 +7,12 @@
 #include <stdlib.h>
 
 /* glibc's own, under the names it keeps for such as us. */
+/* NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming) */
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *at, size_t size);
 extern void *__libc_memalign(size_t alignment, size_t size);
+/* NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming) */
 
 static _Atomic uint64_t skipped, failing, failed;
 
