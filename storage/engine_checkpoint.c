@@ -214,7 +214,7 @@ static enum err trim_journal(struct engine *e)
     enum err result = trim(e);
     if (result != OK) {
         engine_count(&e->counters.commit_failures, 1);
-        e->is_broken |= result != E_NO_SPACE;
+        e->is_broken = true; /* Also a full disk may leave LMDB unable to go on. */
     }
     atomic_store_explicit(&e->counters.journal_bytes, e->journal->calls->live_bytes(e->journal),
                           memory_order_relaxed);
