@@ -34,7 +34,7 @@ static enum err write_map(const struct chunk_input *in, struct chunk_scratch *s,
     return writer_put(out, raw, map.size);
 }
 
-static enum err write_rows(const struct chunk_input *in, struct chunk_scratch *s,
+static enum err write_rows(const struct chunk_input *in, uint32_t base_s, struct chunk_scratch *s,
                            struct writer *out)
 {
     const uint32_t late = map_late(in, s);
@@ -47,7 +47,7 @@ static enum err write_rows(const struct chunk_input *in, struct chunk_scratch *s
     }
     uint32_t count = 0;
     for (uint32_t i = 0; i < in->rows; i++) {
-        s->q[count] = in->arrivals[i];
+        s->q[count] = (int64_t)in->arrivals[i] - base_s;
         count += in->arrivals[i] != 0;
     }
     return ints_write(s->q, late, s, out);
@@ -72,13 +72,14 @@ static enum err write_revision(const struct chunk_input *in, const struct chunk_
     return writer_put_le64(out, bits);
 }
 
-enum err arrivals_write(const struct chunk_input *in, struct chunk_scratch *s, struct writer *out)
+enum err arrivals_write(const struct chunk_input *in, uint32_t base_s, struct chunk_scratch *s,
+                        struct writer *out)
 {
     uint32_t row = 0;
     if (in->revision_count > CHUNK_REVISIONS_MAX) {
         return E_LIMIT;
     }
-    TRY(write_rows(in, s, out));
+    TRY(write_rows(in, base_s, s, out));
     TRY(writer_put_varint(out, in->revision_count));
     for (uint32_t i = 0; i < in->revision_count; i++) {
         TRY(write_revision(in, &in->revisions[i], row, out));
@@ -93,9 +94,10 @@ static uint32_t set_all(uint32_t rows, struct chunk_scratch *s)
     return present_copy(NULL, rows, s->present);
 }
 
-static enum err read_rows(struct bytes *in, uint32_t rows, struct chunk_scratch *s,
+static enum err read_rows(struct bytes *in, const struct chunk *c, struct chunk_scratch *s,
                           uint32_t *arrivals)
 {
+    const uint32_t rows = c->rows;
     uint64_t late, size;
     struct bytes map;
     memset(arrivals, 0, rows * sizeof arrivals[0]);
@@ -117,7 +119,7 @@ static enum err read_rows(struct bytes *in, uint32_t rows, struct chunk_scratch 
     uint32_t count = 0;
     for (uint32_t i = 0; i < rows; i++) {
         if ((s->present[i / 64] >> (i % 64) & 1) != 0) {
-            int64_t arrival = s->other[count++];
+            int64_t arrival = (int64_t)((uint64_t)s->other[count++] + (uint64_t)c->arrival_base_s);
             if (arrival < 1 || arrival > UINT32_MAX) {
                 return E_CORRUPT;
             }
@@ -203,7 +205,7 @@ enum err chunk_arrivals(const struct chunk *c, const int64_t *times, struct chun
         memset(out->arrivals, 0, c->rows * sizeof out->arrivals[0]);
         return OK;
     }
-    TRY(read_rows(&in, c->rows, s, out->arrivals));
+    TRY(read_rows(&in, c, s, out->arrivals));
     TRY(read_revisions(&in, c, times, out));
     return in.size == 0 ? OK : E_CORRUPT;
 }

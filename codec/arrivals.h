@@ -11,8 +11,9 @@
 
 #include "codec/scratch.h"
 
-/* Append what `in` says of arrivals. E_LIMIT: no room, or too many revisions. */
-MUST_USE enum err arrivals_write(const struct chunk_input *in, struct chunk_scratch *s,
-                                 struct writer *out);
+/* Append what `in` says of arrivals; those of rows count from `base_s`. E_LIMIT: no room, or too
+ * many revisions. */
+MUST_USE enum err arrivals_write(const struct chunk_input *in, uint32_t base_s,
+                                 struct chunk_scratch *s, struct writer *out);
 
 #endif /* CODEC_ARRIVALS_H */

@@ -3,12 +3,12 @@
 #include <stdlib.h>
 
 #include "base/check.h"
-#include "base/clock.h"
 #include "base/hash.h"
 #include "codec/arrivals.h"
 #include "codec/bits.h"
 #include "codec/column.h"
 #include "codec/ints.h"
+#include "codec/offsets.h"
 #include "codec/present.h"
 
 enum {
@@ -25,16 +25,13 @@ enum {
 /* The checksum ends the chunk, so that it is also the slack behind the last stream. */
 _Static_assert((int)CHECKSUM_BYTES >= (int)BITS_SLACK_BYTES, "decoders stay inside the chunk");
 
-static const uint64_t units[] = {1, NS_PER_US, NS_PER_MS, NS_PER_S};
-enum { UNITS = sizeof units / sizeof units[0] };
-
 enum err chunk_scratch_create(struct chunk_scratch **out)
 {
     struct chunk_scratch *s = malloc(sizeof *s); /* Nothing is read before it is written. */
     if (s == NULL) {
         return E_NO_MEMORY;
     }
-    s->is_dense = false;
+    s->is_dense = s->is_brief = false;
     *out = s;
     return OK;
 }
@@ -44,60 +41,14 @@ void chunk_scratch_destroy(struct chunk_scratch *s)
     free(s);
 }
 
-static inline __attribute__((always_inline)) bool are_multiples(const int64_t *times, uint32_t rows,
-                                                                int64_t unit)
-{
-    for (uint32_t i = 0; i < rows; i++) {
-        if (times[i] % unit != 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* The coarsest unit that all times are multiples of. */
-static uint8_t find_unit(const int64_t *times, uint32_t rows)
-{
-    return are_multiples(times, rows, NS_PER_S)    ? 3
-           : are_multiples(times, rows, NS_PER_MS) ? 2
-           : are_multiples(times, rows, NS_PER_US) ? 1
-                                                   : 0;
-}
-
-static inline __attribute__((always_inline)) void divide(const int64_t *times, uint32_t rows,
-                                                         uint64_t unit, int64_t *offsets)
-{
-    for (uint32_t i = 0; i < rows; i++) {
-        offsets[i] = (int64_t)(((uint64_t)times[i] - (uint64_t)times[0]) / unit);
-    }
-}
-
-/* Times since the first one, in units. Constants let the compiler multiply instead. */
-static void offsets_of(const struct chunk_input *in, uint8_t unit, int64_t *offsets)
-{
-    switch (unit) {
-    case 0:
-        divide(in->times, in->rows, 1, offsets);
-        break;
-    case 1:
-        divide(in->times, in->rows, NS_PER_US, offsets);
-        break;
-    case 2:
-        divide(in->times, in->rows, NS_PER_MS, offsets);
-        break;
-    default:
-        divide(in->times, in->rows, NS_PER_S, offsets);
-    }
-}
-
 static enum err write_times(const struct chunk_input *in, uint8_t unit, struct writer *directory,
                             struct writer *body, struct chunk_scratch *s)
 {
-    offsets_of(in, unit, s->q);
+    offsets_of(in->times, in->rows, unit, s->q);
     TRY(ints_write(s->q, in->rows, s, body));
     TRY(writer_put_varint(directory, in->rows));
     TRY(writer_put_u8(directory, unit));
-    TRY(writer_put_varint(directory, zigzag(in->times[0] / (int64_t)units[unit])));
+    TRY(writer_put_varint(directory, zigzag(in->times[0] / (int64_t)offsets_unit_ns[unit])));
     TRY(writer_put_varint(directory, (uint64_t)s->q[in->rows - 1]));
     return writer_put_varint(directory, body->size);
 }
@@ -139,17 +90,20 @@ enum err chunk_write(const struct chunk_input *in, struct bytes key, struct chun
     uint8_t head[48], entries[DIRECTORY_BYTES_MAX];
     struct writer directory = {head, 0, sizeof head}, rest = {entries, 0, sizeof entries};
     struct writer body = {out->at + out->size, 0, out->limit - out->size};
-    uint8_t unit = find_unit(in->times, in->rows);
+    uint8_t unit = offsets_find_unit(in->times, in->rows);
 
     CHECK(in->rows >= 1 && in->rows <= CHUNK_ROWS_MAX && in->columns <= CHUNK_COLUMNS_MAX);
     scratch->is_dense = in->dense;
     TRY(write_times(in, unit, &directory, &body, scratch));
-    struct column_writer w = {
-        .in = in, .unit_ns = units[unit], .directory = &rest, .body = &body, .scratch = scratch};
+    struct column_writer w = {.in = in,
+                              .unit_ns = offsets_unit_ns[unit],
+                              .directory = &rest,
+                              .body = &body,
+                              .scratch = scratch};
     TRY(write_columns(&w));
     const bool has_arrivals = in->arrivals != NULL || in->revision_count > 0;
     if (has_arrivals) {
-        TRY(arrivals_write(in, scratch, &body));
+        TRY(arrivals_write(in, 0, scratch, &body));
     }
     struct writer all = {entries, 0, sizeof entries};
     memmove(entries + directory.size + 1, entries, rest.size);
@@ -194,15 +148,15 @@ static enum err read_times(struct bytes *in, struct chunk *c)
         bytes_take_varint(in, &size) != OK) {
         return E_CORRUPT;
     }
-    if (rows < 1 || rows > CHUNK_ROWS_MAX || unit >= UNITS || span < rows - 1 ||
+    if (rows < 1 || rows > CHUNK_ROWS_MAX || unit >= OFFSETS_UNITS || span < rows - 1 ||
         (rows == 1 && span > 0) ||
-        __builtin_mul_overflow(unzigzag(first), (int64_t)units[unit], &c->first_ns) ||
-        __builtin_mul_overflow(span, units[unit], &span_ns) ||
+        __builtin_mul_overflow(unzigzag(first), (int64_t)offsets_unit_ns[unit], &c->first_ns) ||
+        __builtin_mul_overflow(span, offsets_unit_ns[unit], &span_ns) ||
         __builtin_add_overflow(c->first_ns, span_ns, &c->last_ns)) {
         return E_CORRUPT;
     }
     c->rows = (uint32_t)rows;
-    c->unit_ns = units[unit];
+    c->unit_ns = offsets_unit_ns[unit];
     c->times.size = size;
     return OK;
 }
@@ -213,6 +167,9 @@ enum err chunk_read(struct bytes key, struct bytes value, struct chunk *out)
     uint8_t columns;
 
     TRY(read_frame(key, value, &in));
+    out->is_brief = false;
+    out->step = 0;
+    out->arrival_base_s = 0;
     TRY(read_times(&in, out));
     if (bytes_take_u8(&in, &columns) != OK || columns > CHUNK_COLUMNS_MAX) {
         return E_CORRUPT;
@@ -241,13 +198,27 @@ int chunk_column_find(const struct chunk *c, uint8_t id)
     return -1;
 }
 
-enum err chunk_times(const struct chunk *c, struct chunk_scratch *scratch, int64_t *times)
+/* Times since the first one, in units. */
+static enum err read_offsets(const struct chunk *c, struct chunk_scratch *scratch, int64_t *offsets)
 {
     struct bytes in = c->times;
-    uint64_t span = ((uint64_t)c->last_ns - (uint64_t)c->first_ns) / c->unit_ns;
+    if (in.size == 0 && c->is_brief) {
+        memset(offsets, 0, c->rows * sizeof offsets[0]);
+    } else {
+        TRY(ints_read(&in, c->rows, scratch, offsets));
+    }
+    for (uint32_t i = 0; c->step != 0 && i < c->rows; i++) {
+        offsets[i] = (int64_t)((uint64_t)offsets[i] + c->step * i);
+    }
+    return in.size == 0 ? OK : E_CORRUPT;
+}
 
-    TRY(ints_read(&in, c->rows, scratch, times));
-    bool is_good = in.size == 0 && times[0] == 0 && (uint64_t)times[c->rows - 1] == span;
+enum err chunk_times(const struct chunk *c, struct chunk_scratch *scratch, int64_t *times)
+{
+    const uint64_t span = ((uint64_t)c->last_ns - (uint64_t)c->first_ns) / c->unit_ns;
+
+    TRY(read_offsets(c, scratch, times));
+    bool is_good = times[0] == 0 && (uint64_t)times[c->rows - 1] == span;
     uint64_t before = 0;
     times[0] = c->first_ns;
     for (uint32_t i = 1; i < c->rows; i++) {

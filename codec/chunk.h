@@ -70,6 +70,7 @@ struct chunk_column {
     struct chunk_stats stats;
     struct bytes present; /* Encoded presence map; empty: every row has a value. */
     struct bytes stream;  /* Encoded values. */
+    int64_t base;         /* What is added to the integers of the stream. */
 };
 
 /* A chunk opened for reading; borrows the value's bytes. */
@@ -80,6 +81,9 @@ struct chunk {
     struct bytes times;    /* Encoded times. */
     struct bytes arrivals; /* Encoded arrivals; empty: all rows came on time, none was replaced. */
     uint64_t unit_ns;      /* Times are multiples of it. */
+    uint64_t step;         /* What the stream of times leaves out at each row, in units. */
+    uint32_t arrival_base_s; /* What is added to arrivals. */
+    bool is_brief;           /* An empty stream stands for zeros (brief.h). */
     struct chunk_column column[CHUNK_COLUMNS_MAX];
 };
 

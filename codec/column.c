@@ -168,12 +168,39 @@ static enum err try_reference(struct column_writer *w, const struct chunk_input_
     return e == E_LIMIT ? OK : e; /* No room to try: the plain stream stays. */
 }
 
+/* What goes into the plain stream: in a brief chunk, what is above the first value, as the
+ * statistics tell that. Uses s->other. */
+static const int64_t *plain_integers(const struct doubles_form *form, uint32_t count,
+                                     struct chunk_scratch *s)
+{
+    if (!s->is_brief || !is_exact(form)) {
+        return s->q;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        s->other[i] = s->q[i] - s->q[0];
+    }
+    return s->other;
+}
+
+static bool are_zeros(const int64_t *q, uint32_t count)
+{
+    uint64_t any = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        any |= (uint64_t)q[i];
+    }
+    return any == 0;
+}
+
 /* The values in the form they have, their integers in s->q. */
 static enum err write_form(struct column_writer *w, struct doubles_form *form, const struct work *k)
 {
     TRY(doubles_write_exceptions(form, k->values, k->count, w->scratch, w->body));
     TRY(doubles_write_dictionary(form, k->count, w->scratch, w->body));
-    return ints_write(w->scratch->q, k->count, w->scratch, w->body);
+    const int64_t *q = plain_integers(form, k->count, w->scratch);
+    if (q != w->scratch->q && are_zeros(q, k->count)) {
+        return OK;
+    }
+    return ints_write(q, k->count, w->scratch, w->body);
 }
 
 /* Try a column of many exceptions as bits; keep what `w->body` got since `start` when that is not
@@ -294,8 +321,6 @@ static enum err read_partial(struct bytes *in, const struct chunk *c, struct chu
 
 enum err column_read_entry(struct bytes *directory, struct chunk *c)
 {
-    struct chunk_column *column = &c->column[c->columns];
-    struct doubles_form form;
     uint8_t head, form_byte;
     uint64_t stream_size;
 
@@ -303,6 +328,15 @@ enum err column_read_entry(struct bytes *directory, struct chunk *c)
         bytes_take_varint(directory, &stream_size) != OK) {
         return E_CORRUPT;
     }
+    return column_read_rest(directory, head, form_byte, stream_size, c);
+}
+
+enum err column_read_rest(struct bytes *directory, uint8_t head, uint8_t form_byte,
+                          uint64_t stream_size, struct chunk *c)
+{
+    struct chunk_column *column = &c->column[c->columns];
+    struct doubles_form form;
+    int64_t first = 0;
     *column = (struct chunk_column){
         .id = head & ID_MASK,
         .form = form_byte,
@@ -318,8 +352,9 @@ enum err column_read_entry(struct bytes *directory, struct chunk *c)
         (has_exact && column->stats.nan_count > 0)) {
         return E_CORRUPT;
     }
-    TRY(has_exact ? stats_read_exact(directory, form.scale, &column->stats)
+    TRY(has_exact ? stats_read_exact(directory, form.scale, &column->stats, &first)
                   : stats_read_doubles(directory, &column->stats));
+    column->base = c->is_brief ? first : 0;
     c->columns++;
     return OK;
 }
@@ -358,14 +393,29 @@ static bool may_refer(const struct chunk_column *a, const struct chunk_column *b
            values_count(a) == values_count(b);
 }
 
-/* Take one link of a chain of references off `in`: differences to s->q. */
-static enum err add_link(struct bytes *in, uint32_t count, struct chunk_scratch *s)
+/* The integers of a column whose stream is not differences. */
+static enum err read_plain(const struct chunk *c, const struct chunk_column *column,
+                           struct bytes in, struct chunk_scratch *s, int64_t *q)
 {
-    TRY(ints_read(in, count, s, s->other));
+    const uint64_t base = (uint64_t)column->base;
+    const uint32_t count = values_count(column);
+    if (in.size == 0 && c->is_brief) {
+        memset(q, 0, count * sizeof q[0]);
+    } else {
+        TRY(ints_read(&in, count, s, q));
+    }
+    for (uint32_t i = 0; base != 0 && i < count; i++) {
+        q[i] = (int64_t)((uint64_t)q[i] + base);
+    }
+    return in.size == 0 ? OK : E_CORRUPT;
+}
+
+/* Add s->other, one link of a chain of references, to s->q. */
+static void add_link(uint32_t count, struct chunk_scratch *s)
+{
     for (uint32_t i = 0; i < count; i++) {
         s->q[i] = (int64_t)((uint64_t)s->q[i] + (uint64_t)s->other[i]);
     }
-    return in->size == 0 ? OK : E_CORRUPT;
 }
 
 /* The integers of column `index`, whose stream (behind its prefix) is `in`, to s->q. */
@@ -376,8 +426,7 @@ static enum err read_integers(const struct chunk *c, unsigned index, struct byte
     uint32_t count = values_count(column);
 
     if (in.size == 0 || in.at[0] != STAGE_XREF) {
-        TRY(ints_read(&in, count, s, s->q));
-        return in.size == 0 ? OK : E_CORRUPT;
+        return read_plain(c, column, in, s, s->q);
     }
     memset(s->q, 0, count * sizeof s->q[0]);
     while (in.size >= 2 && in.at[0] == STAGE_XREF) {
@@ -386,11 +435,17 @@ static enum err read_integers(const struct chunk *c, unsigned index, struct byte
             return E_CORRUPT;
         }
         in = (struct bytes){in.at + 2, in.size - 2};
-        TRY(add_link(&in, count, s));
+        TRY(ints_read(&in, count, s, s->other));
+        if (in.size > 0) {
+            return E_CORRUPT;
+        }
+        add_link(count, s);
         index = reference;
         in = c->column[reference].stream;
     }
-    return add_link(&in, count, s);
+    TRY(read_plain(c, &c->column[index], in, s, s->other));
+    add_link(count, s);
+    return OK;
 }
 
 enum err column_values(const struct chunk *c, unsigned index, struct chunk_scratch *s,

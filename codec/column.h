@@ -36,6 +36,10 @@ MUST_USE enum err column_write(struct column_writer *w, const struct chunk_input
  * set. Only the sizes of present and stream are set, not their places. E_CORRUPT. */
 MUST_USE enum err column_read_entry(struct bytes *directory, struct chunk *c);
 
+/* The same for an entry whose first three fields are not in the directory. E_CORRUPT. */
+MUST_USE enum err column_read_rest(struct bytes *directory, uint8_t head, uint8_t form_byte,
+                                   uint64_t stream_size, struct chunk *c);
+
 /* Take map and stream of column `index` off the body. E_CORRUPT. */
 MUST_USE enum err column_read_body(struct bytes *body, struct chunk *c, unsigned index);
 

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "codec/patch.h"
+#include "codec/rice.h"
 #include "codec/stage.h"
 #include "codec/tans.h"
 
@@ -93,8 +94,15 @@ static enum err write_residuals(const struct stage *stage, const int64_t *values
     }
     stage_split(stage, values, count, s->z);
     uint32_t residuals = count - stage_skips(stage->kind);
-    return stage->pack == PACK_TANS ? tans_write(residuals, s, out)
-                                    : patch_write(s->z, residuals, stage->width, out);
+    switch (stage->pack) {
+    case PACK_TANS:
+        return tans_write(residuals, s, out);
+    case PACK_RICE:
+        return rice_write(s->z, residuals, stage->width, out);
+    case PACK_PATCH:
+    default:
+        return patch_write(s->z, residuals, stage->width, out);
+    }
 }
 
 /* A stream without divisor and runs: what a run stream is made of. */
@@ -221,6 +229,21 @@ static enum err read_linear(struct bytes *in, enum stage_kind kind, uint32_t cou
     return OK;
 }
 
+static enum err read_packed(struct bytes *in, enum stage_pack pack, uint32_t count,
+                            struct chunk_scratch *s)
+{
+    switch (pack) {
+    case PACK_PATCH:
+        return patch_read(in, count, s->z);
+    case PACK_TANS:
+        return tans_read(in, count, s);
+    case PACK_RICE:
+        return rice_read(in, count, s->z);
+    default:
+        return E_CORRUPT;
+    }
+}
+
 static enum err read_residuals(struct bytes *in, const struct head *head, uint32_t count,
                                struct chunk_scratch *s, int64_t *values)
 {
@@ -231,11 +254,10 @@ static enum err read_residuals(struct bytes *in, const struct head *head, uint32
     if (stage_has_step(stage.kind)) {
         TRY(take_zigzag(in, &stage.step));
     }
-    if (count < skips || head->pack > PACK_TANS) {
+    if (count < skips) {
         return E_CORRUPT;
     }
-    TRY(head->pack == PACK_TANS ? tans_read(in, count - skips, s)
-                                : patch_read(in, count - skips, s->z));
+    TRY(read_packed(in, head->pack, count - skips, s));
     if (count > 0) {
         stage_join(&stage, s->z, count, values);
     }
@@ -255,6 +277,7 @@ static enum err read_stage(struct bytes *in, const struct head *head, uint32_t c
     case STAGE_DOD:
     case STAGE_TREND:
     case STAGE_DRIFT:
+    case STAGE_CENTRE:
         return read_residuals(in, head, count, s, values);
     case STAGE_RLE:
     case STAGE_XREF:

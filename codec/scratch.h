@@ -26,6 +26,7 @@ struct scratch_state {
 
 struct chunk_scratch {
     bool is_dense; /* What chunk_write() was asked for; every ints_write() heeds it. */
+    bool is_brief; /* Inside a brief chunk, where there is more to choose from. */
     /* tans */
     struct scratch_state state[SCRATCH_STATES_MAX];
     uint16_t next_state[SCRATCH_STATES_MAX];

@@ -3,12 +3,13 @@
 #include "base/bytes.h"
 #include "base/check.h"
 #include "codec/patch.h"
+#include "codec/rice.h"
 #include "codec/tans.h"
 
 enum {
     STEP_MIN = 8, /* Below it a trend saves less than it costs to look for. */
     TREND_ROWS_MIN = 16,
-    STAGES_MAX = 5
+    STAGES_MAX = 6
 };
 
 uint32_t stage_skips(enum stage_kind kind)
@@ -115,7 +116,34 @@ static void consider_steps(struct choice *c, const int64_t *values, uint32_t cou
              count - 1);
 }
 
-/* Whether tANS makes one of the stages cheaper than the best patched one. */
+/* Around the mean. Only worth a thought where residuals are few: so many bits more than their
+ * entropy, and they'd better have a table. */
+static void consider_centre(struct choice *c, const int64_t *values, uint32_t count)
+{
+    struct patch_histogram around = {{0}};
+    const int64_t base = values[0];
+    int64_t sum = 0;
+    for (uint32_t i = 1; i < count; i++) {
+        int64_t next;
+        if (__builtin_add_overflow(sum, minus(values[i], base), &next)) {
+            return;
+        }
+        sum = next;
+    }
+    const int64_t centre = (int64_t)((uint64_t)base + (uint64_t)(sum / (int64_t)count));
+    for (uint32_t i = 0; i < count; i++) {
+        patch_histogram_add(&around, zigzag(minus(values[i], centre)));
+    }
+    consider(c, (struct stage){.kind = STAGE_CENTRE, .first = centre}, &around, count);
+}
+
+static uint64_t parameters_cost(const struct stage *stage)
+{
+    return parameter_cost(stage->first) +
+           (stage_has_step(stage->kind) ? parameter_cost(stage->step) : 0);
+}
+
+/* Whether tANS, or Rice codes, make one of the stages cheaper than the best patched one. */
 static struct stage choose_dense(const struct choice *c, const int64_t *values, uint32_t count,
                                  struct chunk_scratch *s)
 {
@@ -129,10 +157,15 @@ static struct stage choose_dense(const struct choice *c, const int64_t *values, 
             continue;
         }
         stage_split(&stage, values, count, s->z);
+        const uint64_t parameters = parameters_cost(&stage);
         stage.pack = PACK_TANS;
-        stage.cost = tans_cost(s->z, residuals) + parameter_cost(stage.first) +
-                     (stage_has_step(stage.kind) ? parameter_cost(stage.step) : 0);
+        stage.cost = tans_cost(s->z, residuals) + parameters;
         best = stage.cost < best.cost ? stage : best;
+        if (s->is_brief) {
+            stage.pack = PACK_RICE;
+            stage.cost = rice_cost(s->z, residuals, &stage.width) + parameters;
+            best = stage.cost < best.cost ? stage : best;
+        }
     }
     return best;
 }
@@ -145,6 +178,9 @@ struct stage stage_choose(const int64_t *values, uint32_t count, struct chunk_sc
     c.stage[0].cost = UINT64_MAX;
     consider_flat(&c, values, count);
     consider_steps(&c, values, count);
+    if (s->is_brief) {
+        consider_centre(&c, values, count);
+    }
     return s->is_dense ? choose_dense(&c, values, count, s) : c.stage[c.best];
 }
 
@@ -160,6 +196,10 @@ void stage_split(const struct stage *stage, const int64_t *values, uint32_t coun
     } else if (stage->kind == STAGE_DELTA || stage->kind == STAGE_DRIFT) {
         for (uint32_t i = 1; i < count; i++) {
             z[i - 1] = zigzag(minus(minus(values[i], values[i - 1]), stage->step));
+        }
+    } else if (stage->kind == STAGE_CENTRE) {
+        for (uint32_t i = 0; i < count; i++) {
+            z[i] = zigzag(minus(values[i], stage->first));
         }
     } else {
         CHECK(stage->kind == STAGE_DOD);
@@ -187,6 +227,16 @@ static void join_line(const struct stage *stage, const uint64_t *z, uint32_t cou
     for (uint32_t i = 0; i < count; i++) {
         values[i] = (int64_t)(first + divisor * z[i]);
         first += step;
+    }
+}
+
+static void join_centre(const struct stage *stage, const uint64_t *z, uint32_t count,
+                        int64_t *values)
+{
+    const uint64_t divisor = stage->divisor;
+    const uint64_t first = stage->base + divisor * (uint64_t)stage->first;
+    for (uint32_t i = 0; i < count; i++) {
+        values[i] = (int64_t)(first + divisor * (uint64_t)unzigzag(z[i]));
     }
 }
 
@@ -227,6 +277,8 @@ void stage_join(const struct stage *stage, const uint64_t *z, uint32_t count, in
         join_line(stage, z, count, values);
     } else if (stage->kind == STAGE_DOD) {
         join_dod(stage, z, count, values);
+    } else if (stage->kind == STAGE_CENTRE) {
+        join_centre(stage, z, count, values);
     } else {
         join_delta(stage, z, count, values);
     }

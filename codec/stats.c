@@ -26,7 +26,8 @@ enum err stats_write_exact(const int64_t *q, uint32_t count, struct writer *out)
     return writer_put_varint(out, above);
 }
 
-enum err stats_read_exact(struct bytes *in, uint8_t scale, struct chunk_stats *stats)
+enum err stats_read_exact(struct bytes *in, uint8_t scale, struct chunk_stats *stats,
+                          int64_t *first_q)
 {
     uint64_t lowest, range, first, last, above;
     const int64_t limit = (int64_t)1 << DOUBLES_Q_BITS;
@@ -41,6 +42,7 @@ enum err stats_read_exact(struct bytes *in, uint8_t scale, struct chunk_stats *s
         last > range || above > range * stats->count) {
         return E_CORRUPT;
     }
+    *first_q = min + (int64_t)first;
     int128 sum = (int128)min * stats->count + (int128)above;
     stats->min = doubles_value(min, scale);
     stats->max = doubles_value(min + (int64_t)range, scale);

@@ -13,8 +13,10 @@ enum { STATS_BYTES_MAX = 5 * VARINT_BYTES_MAX };
 /* Statistics of decimals, from their integers. `count` >= 1. E_LIMIT. */
 MUST_USE enum err stats_write_exact(const int64_t *q, uint32_t count, struct writer *out);
 
-/* Fill min, max, sum, first and last; stats->count (>= 1) is set already. E_CORRUPT. */
-MUST_USE enum err stats_read_exact(struct bytes *in, uint8_t scale, struct chunk_stats *stats);
+/* Fill min, max, sum, first and last; stats->count (>= 1) is set already. `*first`: the first
+ * integer. E_CORRUPT. */
+MUST_USE enum err stats_read_exact(struct bytes *in, uint8_t scale, struct chunk_stats *stats,
+                                   int64_t *first);
 
 /* Statistics of any doubles: everything but times. Sums after Neumaier (ZAMM 54, 1974). Sets the
  * places of the first and last value that is not NaN (when all are: of the first and last). */

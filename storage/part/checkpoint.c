@@ -123,7 +123,7 @@ static enum err write_groups(struct run *r, struct part_period period, struct pa
                              struct checkpoint_result *done)
 {
     const struct checkpoint *c = r->checkpoint;
-    const struct cutter_sink sink = {make_key, put, flush};
+    const struct cutter_sink sink = {make_key, put, NULL, flush};
     struct cutter_counts counts = {0};
     const uint32_t end = group_end(c);
     for (uint32_t group = 0; group < end; group++) {

@@ -191,6 +191,29 @@ static enum err write_one(struct cutter *c, const struct cutter_sink *sink,
     return OK;
 }
 
+/* Offer what may be all rows of the group to those who take small groups. */
+static enum err put_small(struct cutter *c, const struct cutter_sink *sink,
+                          struct cutter_counts *counts)
+{
+    struct chunk_input_column list[CHUNK_COLUMNS_MAX];
+    struct chunk_input input;
+    struct columns_mask mask;
+    bool is_put = false;
+    if (sink->put_small == NULL || !c->ended || c->columns->rows == 0) {
+        return OK;
+    }
+    columns_describe(c->columns, c->columns->rows, list, &input, &mask);
+    enum err e = sink->put_small(sink->context, c->group, &input, &is_put);
+    columns_unmask(c->columns, &mask);
+    if (is_put) {
+        c->best_rows = c->columns->rows;
+        c->best.size = 0;
+        count(c, counts);
+        columns_clear(c->columns);
+    }
+    return e;
+}
+
 static enum err fill(struct cutter *c, const struct cutter_source *source)
 {
     const uint32_t rows = window(c, CHUNK_PAGE_BYTES);
@@ -209,6 +232,7 @@ enum err cutter_write(struct cutter *c, uint32_t group, const struct cutter_sour
     c->row_bytes = 0;
     columns_clear(c->columns);
     TRY(fill(c, source));
+    TRY(put_small(c, sink, counts));
     while (c->columns->rows > 0) {
         TRY(write_one(c, sink, counts));
         TRY(fill(c, source));

@@ -28,6 +28,9 @@ struct cutter_source {
 struct cutter_sink {
     enum err (*make_key)(void *context, uint32_t group, int64_t first_ns, uint8_t key[16]);
     enum err (*put)(void *context, struct bytes key, struct bytes chunk);
+    /* NULL, or: whether all rows of a group are few enough to go elsewhere, and went. */
+    enum err (*put_small)(void *context, uint32_t group, const struct chunk_input *in,
+                          bool *is_put);
     void *context;
 };
 

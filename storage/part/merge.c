@@ -4,12 +4,14 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "storage/part/part_bundle.h"
 #include "storage/part/part_meta.h"
 
 /* A chunk of the group, and whose it is: what sorts later wins at equal times. */
 struct ref {
     int64_t first_ns;
     uint32_t part, flush;
+    bool is_bundled;
 };
 
 /* A chunk in memory, as far as it is not used up. */
@@ -25,6 +27,7 @@ struct merge {
     struct merge_damage damage;
     uint32_t group;
     struct part_cursor **cursors; /* One a part, open for the group; NULL before the first. */
+    struct part_bundle *bundles;  /* One a part. */
     struct ref *refs;             /* By time. */
     size_t ref_count, ref_limit, next;
     struct loaded *loaded; /* By who wins. */
@@ -45,7 +48,8 @@ enum err merge_create(struct part *const *parts, size_t count, const struct merg
     m->part_count = count;
     m->damage = *damage;
     m->cursors = calloc(count + 1, sizeof(struct part_cursor *));
-    if (m->cursors == NULL || chunk_scratch_create(&m->scratch) != OK) {
+    m->bundles = calloc(count + 1, sizeof *m->bundles);
+    if (m->cursors == NULL || m->bundles == NULL || chunk_scratch_create(&m->scratch) != OK) {
         merge_destroy(m);
         return E_NO_MEMORY;
     }
@@ -78,7 +82,11 @@ void merge_destroy(struct merge *m)
     if (m->scratch != NULL) {
         chunk_scratch_destroy(m->scratch);
     }
+    for (size_t i = 0; m->bundles != NULL && i < m->part_count; i++) {
+        part_bundle_fini(&m->bundles[i]);
+    }
     free(m->cursors);
+    free(m->bundles);
     free(m->refs);
     free(m->loaded);
     free(m->spare);
@@ -100,8 +108,38 @@ static enum err add_ref(struct merge *m, struct ref ref)
     return OK;
 }
 
+static enum err keep(struct merge *m, uint32_t part, struct bytes key, struct bytes value)
+{
+    return m->damage.keep(m->damage.context, m->parts[part], key, value);
+}
+
+static enum err keep_bundle(struct merge *m, uint32_t part)
+{
+    uint8_t raw[PART_BUNDLE_KEY_BYTES];
+    part_bundle_key(&m->bundles[part], raw);
+    return keep(m, part, (struct bytes){raw, sizeof raw}, part_bundle_value(&m->bundles[part]));
+}
+
+/* The rows of the group that are bundled. A damaged bundle is kept aside whole, once. */
+static enum err list_bundled(struct merge *m, uint32_t index)
+{
+    struct part_bundle *bundle = &m->bundles[index];
+    const bool was_known =
+        bundle->part_id != 0 && m->group > bundle->from && m->group <= bundle->to;
+    struct chunk chunk;
+    const enum err e = part_bundle_find(bundle, m->parts[index], m->group, &chunk);
+    if (e == E_CORRUPT) {
+        return bundle->state == E_CORRUPT && was_known ? OK : keep_bundle(m, index);
+    }
+    if (e == OK) {
+        return add_ref(m, (struct ref){chunk.first_ns, index, 1, true});
+    }
+    return e == E_NOT_FOUND ? OK : e;
+}
+
 static enum err list_part(struct merge *m, uint32_t index)
 {
+    TRY(list_bundled(m, index));
     struct bytes key, value;
     struct part_key place;
     uint32_t flush;
@@ -109,7 +147,7 @@ static enum err list_part(struct merge *m, uint32_t index)
     TRY(part_cursor_open(m->parts[index], m->group, &m->cursors[index]));
     while ((e = part_cursor_next(m->cursors[index], &flush, &key, &value)) == OK) {
         TRY(part_key_read(key, &place));
-        TRY(add_ref(m, (struct ref){place.first_ns, index, flush}));
+        TRY(add_ref(m, (struct ref){place.first_ns, index, flush, false}));
     }
     return e == E_END ? OK : e;
 }
@@ -187,11 +225,25 @@ static enum err take_columns(struct merge *m, struct columns **out)
     return columns_create(out);
 }
 
+static enum err decode_bundled(struct merge *m, const struct ref *ref, struct columns *columns)
+{
+    struct chunk chunk;
+    TRY(part_bundle_find(&m->bundles[ref->part], m->parts[ref->part], m->group, &chunk));
+    const enum err e = columns_put_chunk(columns, &chunk, m->scratch);
+    if (e == E_CORRUPT) {
+        TRY(keep_bundle(m, ref->part));
+    }
+    return e;
+}
+
 static enum err decode(struct merge *m, const struct ref *ref, struct bytes key,
                        struct columns *columns)
 {
     struct bytes value;
     struct chunk chunk;
+    if (ref->is_bundled) {
+        return decode_bundled(m, ref, columns);
+    }
     TRY(part_cursor_get(m->cursors[ref->part], key, &value));
     enum err e = chunk_read(key, value, &chunk);
     if (e == OK) {
@@ -199,7 +251,7 @@ static enum err decode(struct merge *m, const struct ref *ref, struct bytes key,
                                             : E_CORRUPT;
     }
     if (e == E_CORRUPT) {
-        TRY(m->damage.keep(m->damage.context, m->parts[ref->part], key, value));
+        TRY(keep(m, ref->part, key, value));
     }
     return e;
 }

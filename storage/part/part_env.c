@@ -156,6 +156,11 @@ static enum err open_for_reading(struct part *p)
     struct kv_txn *txn;
     TRY(kv_table_open(p->kv, "chunks", &p->chunks));
     TRY(kv_table_open(p->kv, "meta", &p->meta));
+    enum err bundles = kv_table_open(p->kv, "bundles", &p->bundles);
+    if (bundles != OK && bundles != E_NOT_FOUND) {
+        return bundles;
+    }
+    atomic_store(&p->has_bundles, bundles == OK);
     TRY(kv_read_begin(p->kv, &txn));
     enum err e = load_meta(p, txn);
     kv_abort(txn);

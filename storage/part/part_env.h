@@ -27,15 +27,16 @@ struct part {
     atomic_ullong applied;
     uint64_t id;
     struct part_name name;
-    bool read_only;   /* Never changed, not even cleaned. */
-    uint8_t *sources; /* Of a sealed part: see part_kept.c; fixed once open. */
+    bool read_only;          /* Never changed, not even cleaned. */
+    atomic_bool has_bundles; /* There is a table of them. */
+    uint8_t *sources;        /* Of a sealed part: see part_kept.c; fixed once open. */
     size_t source_count;
     char *path;
 
     struct lock lock;   /* Guards what follows. */
     struct signal left; /* `users` fell to 0, or a switch is over. */
     struct kv *kv;      /* NULL while closed. */
-    struct kv_table chunks, meta;
+    struct kv_table chunks, meta, bundles;
     unsigned users; /* Inside now. */
     bool writable;  /* `kv` is. */
     bool broken;    /* A commit failed: `kv` must be opened again. */
@@ -69,8 +70,10 @@ MUST_USE enum err part_env_is_clean(struct part *p, bool *clean);
 /* Read what a sealed file was made from; inside, at the first opening. */
 MUST_USE enum err part_env_load_sources(struct part *p, struct kv_txn *txn);
 
-/* Part of a flush: a pair of table "meta", and one of table "damaged". */
+/* Part of a flush: a pair of table "meta", of table "bundles" in order, of table "damaged". */
 MUST_USE enum err part_flush_say(struct part_flush *f, struct bytes key, struct bytes value);
+MUST_USE enum err part_flush_put_bundle(struct part_flush *f, struct bytes key,
+                                        struct bytes bundle);
 MUST_USE enum err part_flush_keep_raw(struct part_flush *f, struct bytes key, struct bytes value);
 
 #endif /* STORAGE_PART_PART_ENV_H */

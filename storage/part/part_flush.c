@@ -14,7 +14,7 @@ struct part_flush {
     size_t txn_bytes;
     uint32_t number;
     struct kv_table damaged; /* Made when needed. */
-    bool has_damaged;
+    bool has_damaged, has_bundles;
 };
 
 enum err part_flush_begin(struct part *p, struct part_flush **out)
@@ -75,6 +75,18 @@ enum err part_flush_put(struct part_flush *f, struct bytes key, struct bytes chu
     return f->txn_bytes >= TXN_BYTES ? commit(f) : OK;
 }
 
+enum err part_flush_put_bundle(struct part_flush *f, struct bytes key, struct bytes bundle)
+{
+    TRY(begin(f));
+    if (!f->has_bundles) {
+        TRY(kv_table_make(f->txn, "bundles", &f->part->bundles));
+        f->has_bundles = true;
+    }
+    TRY(kv_put(f->txn, f->part->bundles, key, bundle, KV_APPEND));
+    f->txn_bytes += key.size + bundle.size;
+    return f->txn_bytes >= TXN_BYTES ? commit(f) : OK;
+}
+
 enum err part_flush_say(struct part_flush *f, struct bytes key, struct bytes value)
 {
     TRY(begin(f));
@@ -95,7 +107,7 @@ enum err part_flush_end(struct part_flush *f, uint64_t applied)
 {
     struct part *p = f->part;
     uint8_t raw[PART_META_BYTES];
-    part_meta_write(&(struct part_meta){p->name.period, f->number, applied}, raw);
+    part_meta_write(&(struct part_meta){p->name.period, f->number, applied, f->has_bundles}, raw);
     TRY(begin(f));
     TRY(kv_put(f->txn, p->meta, bytes_of("part"), (struct bytes){raw, sizeof raw}, KV_UPSERT));
     TRY(commit(f));

@@ -6,7 +6,7 @@
 #include "base/hash.h"
 #include "storage/part/part_env.h"
 
-enum { SOURCE_BYTES = 12, CHECKSUM_BYTES = 8, KEPT_KEY_BYTES = 8 + 4 + PART_KEY_BYTES };
+enum { SOURCE_BYTES = 12, CHECKSUM_BYTES = 8, KEPT_KEY_BYTES_MAX = 8 + 4 + PART_KEY_BYTES };
 
 static void put_source(uint8_t *to, struct part_name name)
 {
@@ -79,13 +79,13 @@ bool part_is_source(const struct part *sealed, struct part_name name)
 enum err part_flush_keep(struct part_flush *f, const struct part *from, struct bytes key,
                          struct bytes value)
 {
-    uint8_t raw[KEPT_KEY_BYTES];
-    if (key.size != PART_KEY_BYTES) {
+    uint8_t raw[KEPT_KEY_BYTES_MAX];
+    if (key.size > PART_KEY_BYTES) {
         return E_CORRUPT;
     }
     put_source(raw, part_name(from));
-    memcpy(raw + SOURCE_BYTES, key.at, PART_KEY_BYTES);
-    return part_flush_keep_raw(f, (struct bytes){raw, sizeof raw}, value);
+    memcpy(raw + SOURCE_BYTES, key.at, key.size);
+    return part_flush_keep_raw(f, (struct bytes){raw, SOURCE_BYTES + key.size}, value);
 }
 
 static enum err keep_all(struct part_flush *f, struct kv_txn *txn, struct kv_table table)

@@ -10,7 +10,7 @@
 #include "base/bytes.h"
 #include "storage/part/part.h"
 
-enum { PART_KEY_BYTES = 16, PART_META_BYTES = 48, PART_VERSION = 1 };
+enum { PART_KEY_BYTES = 16, PART_META_BYTES = 48, PART_VERSION = 1, PART_VERSION_BUNDLES = 2 };
 
 /* Key of a chunk: sorts by (flush, group, time). */
 struct part_key {
@@ -27,6 +27,7 @@ struct part_meta {
     struct part_period period;
     uint32_t flushes;
     uint64_t applied;
+    bool has_bundles; /* The file has a version that older builds refuse. */
 };
 void part_meta_write(const struct part_meta *meta, uint8_t to[PART_META_BYTES]);
 /* E_CORRUPT, E_VERSION. */

@@ -4,6 +4,7 @@
 
 #include "storage/part/cutter.h"
 #include "storage/part/merge.h"
+#include "storage/part/part_bundle.h"
 
 struct run {
     const struct seal *seal;
@@ -12,16 +13,25 @@ struct run {
     struct part_flush *flush;
     struct merge *merge;
     struct cutter *cutter;
+    struct part_bundler *bundler;
 };
 
 static enum err make_key(void *context, uint32_t group, int64_t first_ns, uint8_t key[16])
 {
-    return part_flush_key(context, group, first_ns, key);
+    const struct run *r = context;
+    return part_flush_key(r->flush, group, first_ns, key);
 }
 
 static enum err put(void *context, struct bytes key, struct bytes chunk)
 {
-    return part_flush_put(context, key, chunk);
+    const struct run *r = context;
+    return part_flush_put(r->flush, key, chunk);
+}
+
+static enum err put_small(void *context, uint32_t group, const struct chunk_input *in, bool *is_put)
+{
+    const struct run *r = context;
+    return part_bundler_offer(r->bundler, group, in, is_put);
 }
 
 static enum err keep_damaged(void *context, struct part *from, struct bytes key, struct bytes value)
@@ -34,7 +44,7 @@ static enum err keep_damaged(void *context, struct part *from, struct bytes key,
 static enum err write_group(struct run *r, uint32_t group, struct cutter_counts *counts)
 {
     const struct cutter_source source = {merge_fill, r->merge};
-    const struct cutter_sink sink = {make_key, put, r->flush};
+    const struct cutter_sink sink = {make_key, put, put_small, r};
     TRY(merge_start(r->merge, group));
     return cutter_write(r->cutter, group, &source, &sink, counts);
 }
@@ -72,7 +82,9 @@ static enum err write_content(struct run *r)
     const struct merge_damage damage = {keep_damaged, r};
     TRY(merge_create(s->parts, s->part_count, &damage, &r->merge));
     TRY(cutter_create(true, &r->cutter));
+    TRY(part_bundler_create(r->flush, &r->bundler));
     TRY(write_groups(r));
+    TRY(part_bundler_end(r->bundler));
     for (size_t i = 0; i < s->part_count; i++) {
         TRY(part_flush_keep_again(r->flush, s->parts[i]));
     }
@@ -99,6 +111,7 @@ enum err seal_write(const struct seal *s, struct seal_result *result, struct par
     enum err e = write_file(&r);
     merge_destroy(r.merge);
     cutter_destroy(r.cutter);
+    part_bundler_destroy(r.bundler);
     if (e != OK) {
         part_drop(r.part);
         return e;

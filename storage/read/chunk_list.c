@@ -11,11 +11,13 @@ enum { ENTRIES_FIRST = 64, ENTRIES_MANY = 4096 };
 void chunk_list_init(struct chunk_list *l)
 {
     *l = (struct chunk_list){.is_made = false};
+    part_bundle_init(&l->bundle);
 }
 
 void chunk_list_fini(struct chunk_list *l)
 {
     free(l->entries);
+    part_bundle_fini(&l->bundle);
     chunk_list_init(l);
 }
 
@@ -88,7 +90,28 @@ static enum err make_room(struct chunk_list *l)
     return OK;
 }
 
-/* A chunk whose key may fit: add it if it has points of the column in the range. */
+/* Add a chunk if it has points of the column in the range. */
+static enum err add(struct chunk_list *l, uint8_t layer, uint32_t flush, const struct chunk *chunk)
+{
+    int index = chunk_column_find(chunk, l->series.column);
+    if (index < 0) {
+        return OK;
+    }
+    if (chunk->last_ns < l->from_ns || chunk->first_ns >= l->to_ns) {
+        return OK;
+    }
+    const struct chunk_stats *stats = &chunk->column[index].stats;
+    TRY(make_room(l));
+    l->entries[l->count++] = (struct chunk_entry){.layer = layer,
+                                                  .flush = flush,
+                                                  .first_ns = chunk->first_ns,
+                                                  .last_ns = chunk->last_ns,
+                                                  .points = stats->count + stats->nan_count,
+                                                  .stats = *stats};
+    return OK;
+}
+
+/* A chunk whose key may fit. */
 static enum err consider(struct chunk_list *l, uint8_t layer, struct bytes key, struct bytes value)
 {
     struct part_key place;
@@ -99,22 +122,7 @@ static enum err consider(struct chunk_list *l, uint8_t layer, struct bytes key, 
         l->damaged[layer]++;
         return OK;
     }
-    int index = chunk_column_find(&chunk, l->series.column);
-    if (index < 0) {
-        return OK;
-    }
-    if (chunk.last_ns < l->from_ns || chunk.first_ns >= l->to_ns) {
-        return OK;
-    }
-    const struct chunk_stats *stats = &chunk.column[index].stats;
-    TRY(make_room(l));
-    l->entries[l->count++] = (struct chunk_entry){.layer = layer,
-                                                  .flush = place.flush,
-                                                  .first_ns = chunk.first_ns,
-                                                  .last_ns = chunk.last_ns,
-                                                  .points = stats->count + stats->nan_count,
-                                                  .stats = *stats};
-    return OK;
+    return add(l, layer, place.flush, &chunk);
 }
 
 /* Each chunk of a flush ends before the next begins, so a look at the next key spares reading those
@@ -159,14 +167,36 @@ static void mark_overlaps(struct chunk_list *l)
     }
 }
 
+/* All rows of the group, if they are bundled: `*found`. Where that can't be told, they may yet be
+ * found as chunks: `*damaged`. */
+static enum err load_bundled(struct chunk_list *l, struct part *p, bool *found, bool *damaged)
+{
+    struct chunk chunk;
+    const enum err e = part_bundle_find(&l->bundle, p, l->series.group, &chunk);
+    *found = e == OK;
+    *damaged = e == E_CORRUPT || e == E_VERSION;
+    if (e == OK) {
+        return add(l, VIEW_SEALED, 1, &chunk);
+    }
+    return *damaged || e == E_NOT_FOUND ? OK : e;
+}
+
 static enum err load_part(struct chunk_list *l, uint8_t layer, struct part *p)
 {
     struct part_cursor *cursor;
+    const size_t before = l->count;
+    bool is_bundled = false, is_damaged = false;
     l->part_id[layer] = p == NULL ? 0 : part_id(p);
     if (p == NULL) {
         return OK;
     }
     l->flushes[layer] = part_flush_count(p); /* Before the cursor opens: it sees no fewer. */
+    if (layer == VIEW_SEALED) {
+        TRY(load_bundled(l, p, &is_bundled, &is_damaged));
+        if (is_bundled) {
+            return OK;
+        }
+    }
     enum err e = part_cursor_open(p, l->series.group, &cursor);
     if (e == OK) {
         e = walk(l, layer, cursor);
@@ -176,6 +206,7 @@ static enum err load_part(struct chunk_list *l, uint8_t layer, struct part *p)
         l->damaged[layer]++;
         return OK;
     }
+    l->damaged[layer] += is_damaged && l->count == before;
     return e;
 }
 

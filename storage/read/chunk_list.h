@@ -12,6 +12,7 @@
 
 #include "codec/chunk.h"
 #include "storage/catalogue/catalogue.h"
+#include "storage/part/part_bundle.h"
 #include "storage/view_parts.h"
 
 /* Where to look: the parts of each layer that hold a time; NULL: none. Borrowed. */
@@ -37,6 +38,7 @@ struct chunk_list {
     int64_t from_ns, to_ns; /* What it was made for; to_ns is nearer when there were too many. */
     size_t count, limit;
     struct chunk_entry *entries;   /* By first_ns, then layer and flush: the last wins. */
+    struct part_bundle bundle;     /* Of the sealed layer; good beyond the list. */
     uint32_t damaged[VIEW_LAYERS]; /* Chunks skipped because they could not be read. */
 };
 

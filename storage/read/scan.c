@@ -148,21 +148,19 @@ static enum err keep_known(struct scan *s, const struct chunk *chunk, uint32_t *
 }
 
 /* Decode the series' points of one chunk behind those gathered already. */
-static enum err decode(struct scan *s, struct bytes key, struct bytes value)
+static enum err decode(struct scan *s, const struct chunk *chunk)
 {
     struct points *p = &s->points;
-    struct chunk chunk;
     uint32_t count;
-    TRY(chunk_read(key, value, &chunk));
-    int index = chunk_column_find(&chunk, s->series.column);
+    int index = chunk_column_find(chunk, s->series.column);
     if (index < 0) {
         return E_CORRUPT; /* It had the column when the list was made. */
     }
-    TRY(points_reserve(p, chunk.rows));
-    TRY(chunk_times(&chunk, s->scratch, s->times));
-    TRY(chunk_points(&chunk, (unsigned)index, s->times, s->scratch, p->times + p->count,
+    TRY(points_reserve(p, chunk->rows));
+    TRY(chunk_times(chunk, s->scratch, s->times));
+    TRY(chunk_points(chunk, (unsigned)index, s->times, s->scratch, p->times + p->count,
                      p->values + p->count, &count));
-    TRY(keep_known(s, &chunk, &count));
+    TRY(keep_known(s, chunk, &count));
     points_take(p, count);
     return OK;
 }
@@ -173,10 +171,14 @@ static enum err add_chunk(struct scan *s, struct part *part, struct part_cursor 
     uint8_t raw[PART_KEY_BYTES];
     const struct bytes key = {raw, sizeof raw};
     struct bytes value;
+    struct chunk chunk;
     part_key_write(place, raw);
     enum err e = part_cursor_get(cursor, key, &value);
     if (e == OK) {
-        e = decode(s, key, value);
+        e = chunk_read(key, value, &chunk);
+    }
+    if (e == OK) {
+        e = decode(s, &chunk);
     }
     if (e == E_CORRUPT || e == E_VERSION || e == E_NOT_FOUND) {
         report_damage(s, part, 1);
@@ -185,12 +187,29 @@ static enum err add_chunk(struct scan *s, struct part *part, struct part_cursor 
     return e;
 }
 
+/* The group's one chunk, if it is bundled. E_NOT_FOUND. */
+static enum err add_bundled(struct scan *s, struct part *part)
+{
+    struct chunk chunk;
+    enum err e = part_bundle_find(&s->list.bundle, part, s->series.group, &chunk);
+    if (e == OK && (e = decode(s, &chunk)) == E_CORRUPT) {
+        report_damage(s, part, 1);
+        e = OK;
+    }
+    return e == E_CORRUPT || e == E_VERSION ? E_NOT_FOUND : e; /* Then it has chunks. */
+}
+
 /* Chunks of one layer from the `from`th chosen on; returns where the next layer begins. */
 static enum err add_layer(struct scan *s, struct part *part, size_t *from)
 {
     const uint8_t layer = s->chosen[*from].layer;
     struct part_cursor *cursor;
-    enum err e = OK;
+    enum err e = layer == VIEW_SEALED ? add_bundled(s, part) : E_NOT_FOUND;
+    if (e != E_NOT_FOUND) {
+        (*from)++; /* The only one: it is all rows of the group. */
+        return e;
+    }
+    e = OK;
     TRY(part_cursor_open(part, s->series.group, &cursor));
     while (e == OK && *from < s->chosen_count && s->chosen[*from].layer == layer) {
         e = add_chunk(s, part, cursor, s->chosen[(*from)++].key);

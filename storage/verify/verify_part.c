@@ -8,6 +8,7 @@
 #include "base/timestamp.h"
 #include "codec/chunk.h"
 #include "storage/part/part.h"
+#include "storage/part/part_bundle.h"
 #include "storage/part/part_meta.h"
 #include "storage/verify/verify_inside.h"
 
@@ -17,6 +18,7 @@ struct part_check {
     struct chunk_scratch *scratch;
     struct part_key last; /* Of the chunk before. */
     int64_t last_end_ns;  /* Its last time. */
+    uint64_t group_end;   /* Behind the bundles before. */
     struct chunk chunk;
     int64_t times[CHUNK_ROWS_MAX]; /* Of the chunk, */
     int64_t own[CHUNK_ROWS_MAX];   /* of one column. */
@@ -149,6 +151,18 @@ static const char *judge_content(struct part_check *p)
                : "the arrivals do not decode";
 }
 
+/* A chunk that reads well. */
+static void judge_chunk(struct part_check *p, struct part_key key)
+{
+    const char *wrong = judge_place(p, key);
+    wrong = wrong != NULL ? wrong : judge_content(p);
+    if (wrong != NULL) {
+        fault_chunk(p, key, wrong);
+    }
+    p->last = key;
+    p->last_end_ns = p->chunk.last_ns;
+}
+
 static void check_chunk(struct part_check *p, struct bytes raw, struct bytes value)
 {
     struct part_key key;
@@ -165,13 +179,7 @@ static void check_chunk(struct part_check *p, struct bytes raw, struct bytes val
                                    : "a chunk fails its checksum");
         return;
     }
-    const char *wrong = judge_place(p, key);
-    wrong = wrong != NULL ? wrong : judge_content(p);
-    if (wrong != NULL) {
-        fault_chunk(p, key, wrong);
-    }
-    p->last = key;
-    p->last_end_ns = p->chunk.last_ns;
+    judge_chunk(p, key);
 }
 
 static enum err check_chunks(struct part_check *p)
@@ -192,6 +200,63 @@ static enum err check_chunks(struct part_check *p)
     return e == E_END ? OK : e;
 }
 
+/* Whether a group that is bundled has chunks, too. */
+static enum err find_twice(const struct part_check *p, uint32_t group, bool *found)
+{
+    struct part_cursor *cursor;
+    struct bytes key, value;
+    uint32_t flush;
+    TRY(part_cursor_open(p->part, group, &cursor));
+    const enum err e = part_cursor_next(cursor, &flush, &key, &value);
+    part_cursor_close(cursor);
+    *found = e == OK;
+    return e == E_END ? OK : e;
+}
+
+static enum err check_bundled(struct part_check *p, const struct brief_base *base, uint32_t group,
+                              struct bytes body)
+{
+    struct part_key key = {1, group, 0};
+    bool is_twice;
+    p->verify->totals->chunks++;
+    if (brief_read(body, base, &p->chunk) != OK) {
+        fault_chunk(p, key, "a bundled group that does not read");
+        return OK;
+    }
+    key.first_ns = p->chunk.first_ns;
+    judge_chunk(p, key);
+    TRY(find_twice(p, group, &is_twice));
+    if (is_twice) {
+        fault_chunk(p, key, "a group that is bundled and has chunks");
+    }
+    return OK;
+}
+
+static enum err check_bundle(void *context, struct bytes key, struct bytes value)
+{
+    struct part_check *p = context;
+    struct bundle_view view;
+    struct bytes body;
+    uint32_t group;
+    enum err e = bundle_open(key, value, &view);
+    if (e != OK) {
+        p->verify->newer |= e == E_VERSION;
+        verify_fault(p->verify,
+                     e == E_VERSION ? "a version this build does not know"
+                                    : "a bundle fails its checksum",
+                     "table bundles");
+        return OK;
+    }
+    if (!part_bundle_is_key(key, view.last) || view.first < p->group_end) {
+        verify_fault(p->verify, "a bundle in a wrong place", "table bundles, group %u", view.last);
+    }
+    p->group_end = (uint64_t)view.last + 1;
+    while ((e = bundle_next(&view, &group, &body)) == OK) {
+        TRY(check_bundled(p, &view.base, group, body));
+    }
+    return e == E_END ? OK : e;
+}
+
 static enum err check_part(struct verify *v, struct part *part)
 {
     struct part_check *p = calloc(1, sizeof *p);
@@ -203,6 +268,7 @@ static enum err check_part(struct verify *v, struct part *part)
     enum err e = chunk_scratch_create(&p->scratch);
     if (e == OK) {
         e = check_chunks(p);
+        e = e == OK ? part_bundle_each(part, check_bundle, p) : e;
         chunk_scratch_destroy(p->scratch);
     }
     free(p);

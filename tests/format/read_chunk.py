@@ -15,7 +15,7 @@ UNITS = (1, 10**3, 10**6, 10**9)
 MASK = 2**64 - 1
 PARTIAL, DOUBLES = 0x40, 0x80
 SCALED, SINGLE, BITS, DICTIONARY = range(4)
-CONSTANT, LINEAR, FOR, DELTA, DELTA2, RUNS, REFERENCE, TREND, DRIFT = range(9)
+CONSTANT, LINEAR, FOR, DELTA, DELTA2, RUNS, REFERENCE, TREND, DRIFT, CENTRE = range(10)
 
 
 def signed(value):
@@ -174,9 +174,22 @@ def tans(cursor, count):
     return z
 
 
+def rice(cursor, count):
+    k = cursor.u8()
+    need(k <= 32, "Rice code of", k, "bits")
+    bits, z = Bits(cursor), []
+    for _ in range(count):
+        zeros = 0
+        while zeros < 24 and bits.take(1) == 0:
+            zeros += 1
+        z.append(bits.take(64) if zeros == 24 else zeros << k | bits.take(k))
+    bits.finish()
+    return z
+
+
 def read_residuals(cursor, packing, count):
-    need(packing <= 1, "packing", packing)
-    return tans(cursor, count) if packing else patched(cursor, count)
+    need(packing <= 2, "packing", packing)
+    return (patched, tans, rice)[packing](cursor, count)
 
 
 def integers(cursor, n, in_runs=False):
@@ -203,16 +216,18 @@ def runs(cursor, n):
 
 
 def staged(cursor, stage, packing, n):
-    need(stage <= DRIFT and stage not in (RUNS, REFERENCE), "stage", stage)
+    need(stage <= CENTRE and stage not in (RUNS, REFERENCE), "stage", stage)
     first = cursor.zigzag()
     step = cursor.zigzag() if stage in (LINEAR, DELTA2, TREND, DRIFT) else 0
     if stage in (CONSTANT, LINEAR):
         return [first + step * i for i in range(n)]
-    fewer = {FOR: 0, TREND: 0, DELTA: 1, DRIFT: 1, DELTA2: 2}[stage]
+    fewer = {FOR: 0, TREND: 0, CENTRE: 0, DELTA: 1, DRIFT: 1, DELTA2: 2}[stage]
     need(n >= fewer, "stage", stage, "of", n, "values")
     z = read_residuals(cursor, packing, n - fewer)
     if stage in (FOR, TREND):
         return [first + step * i + r for i, r in enumerate(z)]
+    if stage == CENTRE:
+        return [first + unzigzag(r) for r in z]
     k = [first]
     if stage == DELTA2:
         k.append(first + step)
@@ -229,8 +244,10 @@ def staged(cursor, stage, packing, n):
 
 
 class Column:
-    def __init__(self, cursor, rows, span):
-        head, form = cursor.u8(), cursor.u8()
+    brief = False  # In a bundle.
+
+    def __init__(self, cursor, rows, span, plain=False, sized=True):
+        head, form = 0 if plain else cursor.u8(), cursor.u8()
         self.id, self.partial, self.doubles = head & 63, head & PARTIAL, head & DOUBLES
         self.scale, self.mode, self.exceptions = form & 31, form >> 5 & 3, form & 0x80
         self.form, self.packed = form, self.mode == DICTIONARY and self.scale > 0
@@ -238,7 +255,7 @@ class Column:
             self.mode, self.scale, self.exceptions = SINGLE if self.exceptions else SCALED, self.scale - 1, True
         need(self.scale <= SCALE_MAX, "scale", self.scale)
         need(self.mode < BITS or (self.scale == 0 and not self.exceptions), "form", form)
-        self.size = cursor.varint()
+        self.size = cursor.varint() if sized else None
         self.map_size, self.count, self.nans, self.first_offset, self.last_offset = 0, rows, 0, 0, 0
         if self.partial:
             self.map_size, self.count = cursor.varint(), cursor.varint(1, rows)
@@ -341,7 +358,9 @@ def read_column(cursor, column, place, columns):
         need(cursor.data[cursor.at] == REFERENCE, "tag", cursor.data[cursor.at])
         column.q = read_reference(cursor, column, place, columns)
     else:
-        column.q = integers(cursor, column.count)
+        column.q = [0] * column.count if column.brief and cursor.at == cursor.end else integers(cursor, column.count)
+        if column.brief and not column.doubles:
+            column.q = [signed(q + column.statistics[3]) for q in column.q]
     cursor.done()
     if column.mode == DICTIONARY:
         need(all(0 <= q < len(words) for q in column.q), "no such word")
@@ -390,6 +409,8 @@ def check_sum(got, doubles):
 class Chunk:
     """times (ns) and columns, each with id, present (rows) and values (bits of doubles)."""
 
+    arrival_base = 0
+
     def __init__(self, data, key=None):
         need(len(data) >= 12 and data[:2] == b"Hc", "no chunk")
         need(data[2] == 1 and data[3] in (0, 1, 2, 3), "chunk of version", data[2], "flags", data[3])
@@ -399,6 +420,9 @@ class Chunk:
         cursor = Cursor(body, 4)
         times_size, span = self.read_head(cursor)
         self.columns = [Column(cursor, self.rows, span) for _ in range(self.take_columns(cursor))]
+        self.read_body(cursor, times_size, span, bool(data[3] & 1))
+
+    def read_body(self, cursor, times_size, span, has_arrivals):
         need(all(a.id < b.id for a, b in zip(self.columns, self.columns[1:])), "columns do not ascend")
         self.read_times(cursor.part(times_size), span)
         for place, column in enumerate(self.columns):
@@ -406,7 +430,7 @@ class Chunk:
             read_column(cursor.part(column.size), column, place, self.columns)
             check_statistics(column, self.times, self.unit)
         self.arrivals, self.revisions = [0] * self.rows, []
-        if data[3] & 1:
+        if has_arrivals:
             self.read_arrivals(cursor)
             self.read_revisions(cursor)
         cursor.done()
@@ -428,8 +452,11 @@ class Chunk:
         need(count <= COLUMNS_MAX, count, "columns")
         return count
 
+    def read_offsets(self, cursor):
+        return integers(cursor, self.rows)
+
     def read_times(self, cursor, span):
-        offsets = integers(cursor, self.rows)
+        offsets = self.read_offsets(cursor)
         cursor.done()
         need(offsets[0] == 0 and offsets[-1] == span, "times do not go from first to last")
         need(all(a < b for a, b in zip(offsets, offsets[1:])), "times do not ascend")
@@ -445,6 +472,7 @@ class Chunk:
             kind = namedtuple("Map", "map_size count")(cursor.varint(1), late)
             present = read_map(cursor.part(kind.map_size), kind, 0, [], self.rows)
         for row, arrival in zip(present, integers(cursor, late)):
+            arrival += self.arrival_base
             need(0 < arrival < 2**32, "arrival", arrival)
             self.arrivals[row] = arrival
 

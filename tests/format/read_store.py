@@ -16,6 +16,7 @@ from pathlib import Path
 import read_catalogue as catalogue
 import read_journal as journal
 from read_chunk import Chunk, Cursor, double_of, is_nan
+from read_bundle import read_bundle
 from read_lmdb import Broken, Environment, need
 from xxh3 import xxh3
 
@@ -216,7 +217,7 @@ class Store:
         value = meta[b"part"]
         need(len(value) == PART_META.size, path.name, "meta record")
         magic, version, zero, start, end, flushes, zero2, applied, checksum = PART_META.unpack(value)
-        need(magic == b"HJPT" and version == 1 and zero == zero2 == 0, path.name, "version", version)
+        need(magic == b"HJPT" and version in (1, 2) and zero == zero2 == 0, path.name, "version", version)
         need(xxh3(value[:-8], 0) == checksum, path.name, "checksum of its meta record")
         need(start % S == end % S == 0 and (sealed or end - start == self.period_s * S), path.name, "length")
         need(all(period_of(t // S, self.period_s) == t // S for t in (start, end)), path.name, "start or end")
@@ -239,7 +240,24 @@ class Store:
                 self.text(bits)
             ends[flush, group] = chunk.times[-1]
             chunks.append((group, chunk))
+        if version == 2:
+            chunks.extend(self.read_bundles(path, environment, start, end, {group for _, group in ends}))
         return Part(start, end, number, sealed, flushes, applied, self.read_sources(meta[b"sources"]) if sealed else [], chunks)
+
+    def read_bundles(self, path, environment, start, end, others):
+        found, before = [], -1
+        for key, value in environment.read("bundles"):
+            groups = read_bundle(key, value)
+            need(struct.pack(">I", groups[-1][0]) == key, path.name, "bundle in a wrong place")
+            for group, chunk in groups:
+                need(before < group and group not in others, path.name, "bundled group", group)
+                need(start <= chunk.times[0] and chunk.times[-1] < end, path.name, "times of bundled group", group)
+                need(all((group, c.id) in self.paths for c in chunk.columns), path.name, "bundled group of an unknown series")
+                for bits in {bits for c in chunk.columns for bits in c.values}:
+                    self.text(bits)
+                found.append((group, chunk))
+                before = group
+        return found
 
     def points(self):
         """{path: {time: bits}}: sealed before active, chunks in order of their flushes, then what the journal has beyond them."""

@@ -21,6 +21,7 @@ from raw_query import QueryWire, section
 sys.path.insert(0, str(ROOT / "tests" / "format"))
 
 import read_journal  # noqa: E402
+from read_bundle import read_bundle
 from read_chunk import Chunk, bits_of, double_of, is_nan  # noqa: E402
 from read_lmdb import Broken  # noqa: E402
 from read_store import Store  # noqa: E402
@@ -272,6 +273,17 @@ def test_fast_and_dense_golden_chunks_hold_the_same():
         a, b = (Chunk(p.read_bytes()) for p in (fast, fast.with_name(fast.name.replace("fast", "dense"))))
         assert a.times == b.times
         assert [(c.id, c.present, c.values) for c in a.columns] == [(c.id, c.present, c.values) for c in b.columns]
+
+
+def test_the_golden_bundle_is_what_the_document_says():
+    key, data = b"\0\0\1\7", (GOLDEN / "bundle_v1.bin").read_bytes()
+    groups = read_bundle(key, data)
+    assert len(groups) > 10 and all(a < b for (a, _), (b, _) in zip(groups, groups[1:]))
+    assert any(len(chunk.columns) > 1 for _, chunk in groups) and any(any(chunk.arrivals) for _, chunk in groups)
+    with pytest.raises(Broken):
+        read_bundle(b"\0\0\1\6", data)
+    with pytest.raises(Broken):
+        read_bundle(key, data[:100] + bytes([data[100] ^ 1]) + data[101:])
 
 
 def test_the_golden_journal_record_is_what_the_document_says():
