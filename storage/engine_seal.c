@@ -93,10 +93,11 @@ static void log_result(const struct engine_seal *s)
     char name[PART_NAME_BYTES_MAX];
     part_name_write(part_name(s->part), name);
     log_line(s->result.damaged > 0 ? LOG_ERROR : LOG_INFO, "storage",
-             "sealed partition=%s from=%zu rows=%llu chunks=%llu bytes=%llu damaged_chunks=%llu",
+             "sealed partition=%s from=%zu rows=%llu chunks=%llu bytes=%llu rollup_bytes=%llu "
+             "damaged_chunks=%llu",
              name, s->choice.count, (unsigned long long)s->result.rows,
              (unsigned long long)s->result.chunks, (unsigned long long)part_file_bytes(s->part),
-             (unsigned long long)s->result.damaged);
+             (unsigned long long)s->result.rollup_bytes, (unsigned long long)s->result.damaged);
 }
 
 static enum err finish(struct engine *e)

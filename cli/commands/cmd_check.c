@@ -21,8 +21,8 @@ static void print_totals(const struct verify_totals *t)
     printf("texts       %12" PRIu64 "\n", t->texts);
     printf("journal     %12" PRIu64 "  records, %" PRIu64 " rows\n", t->records, t->rows);
     printf("partitions  %12" PRIu64 "  %" PRIu64 " flushes, %" PRIu64 " chunks, %" PRIu64
-           " points\n",
-           t->partitions, t->flushes, t->chunks, t->points);
+           " points, %" PRIu64 " rollups\n",
+           t->partitions, t->flushes, t->chunks, t->points, t->rollups);
     printf("faults      %12" PRIu64 "\n", t->faults);
 }
 

@@ -161,6 +161,7 @@ static enum err open_for_reading(struct part *p)
         return bundles;
     }
     atomic_store(&p->has_bundles, bundles == OK);
+    TRY(part_env_open_rollups(p));
     TRY(kv_read_begin(p->kv, &txn));
     enum err e = load_meta(p, txn);
     kv_abort(txn);

@@ -25,6 +25,7 @@ struct part {
     atomic_bool confirmed; /* A commit of this process stands behind what meta says. */
     atomic_uint flushes;   /* Complete ones; a reader looks before it begins its transaction. */
     atomic_ullong applied;
+    atomic_bool has_rollups; /* `rollups` may be read. */
     uint64_t id;
     struct part_name name;
     bool read_only;          /* Never changed, not even cleaned. */
@@ -36,7 +37,7 @@ struct part {
     struct lock lock;   /* Guards what follows. */
     struct signal left; /* `users` fell to 0, or a switch is over. */
     struct kv *kv;      /* NULL while closed. */
-    struct kv_table chunks, meta, bundles;
+    struct kv_table chunks, meta, bundles, rollups;
     unsigned users; /* Inside now. */
     bool writable;  /* `kv` is. */
     bool broken;    /* A commit failed: `kv` must be opened again. */
@@ -69,6 +70,9 @@ MUST_USE enum err part_env_is_clean(struct part *p, bool *clean);
 
 /* Read what a sealed file was made from; inside, at the first opening. */
 MUST_USE enum err part_env_load_sources(struct part *p, struct kv_txn *txn);
+
+/* Open the table of rollups, if there is one; nobody inside yet. */
+MUST_USE enum err part_env_open_rollups(struct part *p);
 
 /* Part of a flush: a pair of table "meta", of table "bundles" in order, of table "damaged". */
 MUST_USE enum err part_flush_say(struct part_flush *f, struct bytes key, struct bytes value);

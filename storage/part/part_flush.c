@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "storage/part/part_env.h"
+#include "storage/part/part_rollup.h"
 
 /* Small enough that its dirty pages stay in the cache, large enough to pay for the sync. */
 enum { TXN_BYTES = 1 << 20 };
@@ -13,8 +14,8 @@ struct part_flush {
     struct kv_txn *txn; /* NULL between transactions. */
     size_t txn_bytes;
     uint32_t number;
-    struct kv_table damaged; /* Made when needed. */
-    bool has_damaged, has_bundles;
+    struct kv_table damaged, rollups; /* Made when needed. */
+    bool has_damaged, has_bundles, has_rollups;
 };
 
 enum err part_flush_begin(struct part *p, struct part_flush **out)
@@ -101,6 +102,18 @@ enum err part_flush_keep_raw(struct part_flush *f, struct bytes key, struct byte
         f->has_damaged = true;
     }
     return kv_put(f->txn, f->damaged, key, value, KV_UPSERT);
+}
+
+enum err part_flush_rollup(struct part_flush *f, struct bytes key, struct bytes value, bool append)
+{
+    TRY(begin(f));
+    if (!f->has_rollups) {
+        TRY(kv_table_make(f->txn, "rollups", &f->rollups));
+        f->has_rollups = true;
+    }
+    TRY(kv_put(f->txn, f->rollups, key, value, append ? KV_APPEND : KV_UPSERT));
+    f->txn_bytes += key.size + value.size;
+    return f->txn_bytes >= TXN_BYTES ? commit(f) : OK;
 }
 
 enum err part_flush_end(struct part_flush *f, uint64_t applied)

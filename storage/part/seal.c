@@ -5,6 +5,7 @@
 #include "storage/part/cutter.h"
 #include "storage/part/merge.h"
 #include "storage/part/part_bundle.h"
+#include "storage/part/rollup_build.h"
 
 struct run {
     const struct seal *seal;
@@ -14,6 +15,9 @@ struct run {
     struct merge *merge;
     struct cutter *cutter;
     struct part_bundler *bundler;
+    struct rollup_build *rollups;
+    uint32_t group;
+    bool is_bundled; /* The group's rows went into a bundle. */
 };
 
 static enum err make_key(void *context, uint32_t group, int64_t first_ns, uint8_t key[16])
@@ -30,8 +34,10 @@ static enum err put(void *context, struct bytes key, struct bytes chunk)
 
 static enum err put_small(void *context, uint32_t group, const struct chunk_input *in, bool *is_put)
 {
-    const struct run *r = context;
-    return part_bundler_offer(r->bundler, group, in, is_put);
+    struct run *r = context;
+    TRY(part_bundler_offer(r->bundler, group, in, is_put));
+    r->is_bundled = *is_put;
+    return OK;
 }
 
 static enum err keep_damaged(void *context, struct part *from, struct bytes key, struct bytes value)
@@ -41,12 +47,28 @@ static enum err keep_damaged(void *context, struct part *from, struct bytes key,
     return part_flush_keep(r->flush, from, key, value);
 }
 
+/* Merged rows on their way to the cutter. */
+static enum err fill(void *context, struct columns *columns, uint32_t rows)
+{
+    struct run *r = context;
+    const uint32_t from = columns->rows;
+    TRY(merge_fill(r->merge, columns, rows));
+    return rollup_build_add(r->rollups, r->group, columns, from);
+}
+
 static enum err write_group(struct run *r, uint32_t group, struct cutter_counts *counts)
 {
-    const struct cutter_source source = {merge_fill, r->merge};
+    const struct cutter_source source = {fill, r};
     const struct cutter_sink sink = {make_key, put, put_small, r};
+    r->group = group;
+    r->is_bundled = false;
     TRY(merge_start(r->merge, group));
-    return cutter_write(r->cutter, group, &source, &sink, counts);
+    TRY(cutter_write(r->cutter, group, &source, &sink, counts));
+    if (r->is_bundled) {
+        rollup_build_skip(r->rollups); /* So few rows are read as quickly. */
+        return OK;
+    }
+    return rollup_build_end(r->rollups);
 }
 
 static enum err write_groups(struct run *r)
@@ -83,8 +105,10 @@ static enum err write_content(struct run *r)
     TRY(merge_create(s->parts, s->part_count, &damage, &r->merge));
     TRY(cutter_create(true, &r->cutter));
     TRY(part_bundler_create(r->flush, &r->bundler));
+    TRY(rollup_build_create(r->flush, s->name.period, &r->rollups));
     TRY(write_groups(r));
     TRY(part_bundler_end(r->bundler));
+    r->result->rollup_bytes = rollup_build_bytes(r->rollups);
     for (size_t i = 0; i < s->part_count; i++) {
         TRY(part_flush_keep_again(r->flush, s->parts[i]));
     }
@@ -112,6 +136,7 @@ enum err seal_write(const struct seal *s, struct seal_result *result, struct par
     merge_destroy(r.merge);
     cutter_destroy(r.cutter);
     part_bundler_destroy(r.bundler);
+    rollup_build_destroy(r.rollups);
     if (e != OK) {
         part_drop(r.part);
         return e;

@@ -1,7 +1,8 @@
 /* Sealing: what several parts hold of a run of periods becomes one file that never changes.
  *
  * Group by group the chunks of all parts are merged by time, duplicates are resolved, and the rows
- * are cut into chunks that fill their pages, by the codec's strongest settings. The file is
+ * are cut into chunks that fill their pages, by the codec's strongest settings; on their way they
+ * are rolled up by hours and days (rollup_build.h). The file is
  * complete and durable under its name before anybody sees it; the parts it was made from are
  * dropped after. DESIGN of sizes: docs/decisions/0011-sealing.md. */
 
@@ -22,7 +23,7 @@ struct seal {
 };
 
 struct seal_result {
-    uint64_t rows, chunks, chunk_bytes;
+    uint64_t rows, chunks, chunk_bytes, rollup_bytes;
     uint64_t duplicates,
         overwritten;  /* Values that came again equal, different, in a later part. */
     uint64_t damaged; /* Chunks that could not be read, kept aside. */

@@ -62,7 +62,7 @@ static enum err next_piece(struct bucket_run *r, const struct buckets *buckets, 
     r->piece = (struct piece){.stats = NULL};
     r->used = 0;
     const enum err e = scan_next_piece(r->scan, buckets, &r->piece);
-    const size_t cost = LOOK_POINTS + r->piece.span.count;
+    const size_t cost = LOOK_POINTS + r->piece.span.count + r->piece.stats_count;
     *budget -= cost < *budget ? cost : *budget;
     return e;
 }
@@ -73,13 +73,13 @@ static void keep_before(struct bucket_run *r)
 {
     const struct chunk_stats *stats = r->piece.stats;
     const struct span *span = &r->piece.span;
-    if (stats != NULL) {
-        if (stats->count > 0) {
+    for (size_t i = r->piece.stats_count; i > 0; i--) {
+        if (stats[i - 1].count > 0) {
             r->has_before = true;
-            r->before = stats->last;
-            r->before_ns = stats->last_ns;
+            r->before = stats[i - 1].last;
+            r->before_ns = stats[i - 1].last_ns;
+            return;
         }
-        return;
     }
     for (size_t i = span->count; i > 0; i--) {
         if (!isnan(span->values[i - 1])) {
@@ -292,13 +292,13 @@ static enum err add_points(struct bucket_run *r, size_t end)
 static enum err use_piece(struct bucket_run *r, struct cell **out)
 {
     const struct span *span = &r->piece.span;
-    if (r->piece.stats != NULL) {
-        if (turn_to(r, r->piece.first_ns, out)) {
+    while (r->used < r->piece.stats_count) {
+        const struct chunk_stats *stats = &r->piece.stats[r->used];
+        if (turn_to(r, stats->first_ns, out)) {
             return OK;
         }
-        aggregate_add_stats(&r->cells[r->at].base, r->piece.stats);
-        r->piece.stats = NULL;
-        return E_MORE;
+        aggregate_add_stats(&r->cells[r->at].base, stats);
+        r->used++;
     }
     while (r->used < span->count) {
         const int64_t time_ns = span->times[r->used];

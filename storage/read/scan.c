@@ -4,9 +4,11 @@
 
 #include "base/log.h"
 #include "storage/part/part_meta.h"
+#include "storage/part/part_rollup.h"
 #include "storage/read/chunk_list.h"
 #include "storage/read/known.h"
 #include "storage/read/points.h"
+#include "storage/read/rollup_scan.h"
 #include "storage/view.h"
 
 struct chosen {
@@ -23,6 +25,9 @@ struct scan {
     struct chunk_arrivals *arrivals; /* NULL until needed. */
     struct chunk_scratch *scratch;
     struct chunk_list list;
+    struct chunk_list over; /* What lies over rollups. */
+    struct rollup_scan rollups;
+    int64_t chunks_to_ns; /* No rollup is of use before. */
     struct points points;
     struct chosen *chosen; /* The chunks to decode now. */
     size_t chosen_count, chosen_limit;
@@ -38,6 +43,8 @@ enum err scan_create(struct engine *e, struct scan **out)
     s->engine = e;
     s->known_ns = INT64_MAX;
     chunk_list_init(&s->list);
+    chunk_list_init(&s->over);
+    rollup_scan_init(&s->rollups);
     points_init(&s->points);
     enum err error = chunk_scratch_create(&s->scratch);
     if (error != OK) {
@@ -55,6 +62,8 @@ void scan_destroy(struct scan *s)
     }
     chunk_scratch_destroy(s->scratch);
     chunk_list_fini(&s->list);
+    chunk_list_fini(&s->over);
+    rollup_scan_fini(&s->rollups);
     points_fini(&s->points);
     free(s->arrivals);
     free(s->chosen);
@@ -71,6 +80,7 @@ void scan_start(struct scan *s, struct series_ref ref, int64_t from_ns, int64_t 
     s->series = ref;
     s->at_ns = from_ns;
     s->to_ns = to_ns;
+    s->chunks_to_ns = from_ns;
 }
 
 static void report_damage(struct scan *s, struct part *p, uint32_t chunks)
@@ -320,16 +330,95 @@ static struct chunk_source find_source(const struct scan *s, const struct view *
     return source;
 }
 
+/* Make sure that `list` is for a window that begins where the scan is. */
+static enum err load_list(struct scan *s, struct chunk_list *list,
+                          const struct chunk_source *source, int64_t end_ns)
+{
+    if (!chunk_list_is_for(list, source, s->series, s->at_ns)) {
+        TRY(chunk_list_load(list, source, s->series, s->at_ns, end_ns));
+        for (int i = 0; i < VIEW_LAYERS; i++) {
+            report_damage(s, source->layer[i], list->damaged[i]);
+        }
+    }
+    return OK;
+}
+
+/* Rows of the series in a head, at times of the window, lie over its rollups. */
+static enum err cover_by_head(struct scan *s, const struct head *h, int64_t end_ns)
+{
+    const uint64_t bit = UINT64_C(1) << s->series.column;
+    struct head_cursor cursor;
+    struct head_row row;
+    head_cursor_init(&cursor, h, s->series.group);
+    while (head_cursor_next(&cursor, &row)) {
+        if ((row.columns & bit) != 0 && row.time_ns >= s->at_ns && row.time_ns < end_ns) {
+            TRY(spans_add(&s->rollups.covered, row.time_ns, row.time_ns));
+        }
+    }
+    return OK;
+}
+
+/* Find what lies over the sealed layer before `*end_ns`, which may come nearer. */
+static enum err cover(struct scan *s, const struct view *view, const struct chunk_source *source,
+                      int64_t *end_ns)
+{
+    struct chunk_source upper = *source;
+    struct spans *covered = &s->rollups.covered;
+    upper.layer[VIEW_SEALED] = NULL;
+    spans_clear(covered);
+    if (upper.layer[VIEW_CLOSING] != NULL || upper.layer[VIEW_ACTIVE] != NULL) {
+        TRY(load_list(s, &s->over, &upper, *end_ns));
+        *end_ns = s->over.to_ns < *end_ns ? s->over.to_ns : *end_ns;
+        for (size_t i = 0; i < s->over.count; i++) {
+            TRY(spans_add(covered, s->over.entries[i].first_ns, s->over.entries[i].last_ns));
+        }
+    }
+    for (unsigned i = 0; heads_touch(s, view, s->at_ns, *end_ns) && i < view->heads; i++) {
+        TRY(cover_by_head(s, view->head[i], *end_ns));
+    }
+    spans_settle(covered);
+    return OK;
+}
+
+/* A beginning of the window may be answered by rollups; else `*end_ns` comes nearer, to where
+ * rollups can go on. */
+static enum err step_rollups(struct scan *s, const struct view *view,
+                             const struct chunk_source *source, int64_t *end_ns, struct piece *out)
+{
+    struct rollup_window window = {
+        source->layer[VIEW_SEALED], s->series, s->buckets, s->at_ns, *end_ns, s->scratch};
+    struct rollup_answer answer;
+    if (s->at_ns < s->chunks_to_ns) {
+        *end_ns = s->chunks_to_ns < *end_ns ? s->chunks_to_ns : *end_ns;
+        return OK;
+    }
+    TRY(cover(s, view, source, &window.end_ns));
+    TRY(rollup_scan_next(&s->rollups, &window, &answer));
+    report_damage(s, window.part, s->rollups.damaged);
+    s->rollups.damaged = 0;
+    if (answer.is_answered) {
+        out->stats = answer.stats;
+        out->stats_count = answer.count;
+        s->at_ns = answer.end_ns;
+    } else {
+        s->chunks_to_ns = answer.end_ns;
+        *end_ns = answer.end_ns;
+    }
+    return OK;
+}
+
+static bool may_roll_up(const struct scan *s, const struct chunk_source *source)
+{
+    struct part *sealed = source->layer[VIEW_SEALED];
+    return s->buckets != NULL && sealed != NULL && part_has_rollups(sealed) &&
+           rollup_scan_fits(s->buckets);
+}
+
 /* A window where the same parts lie over one another. */
 static enum err step_parts(struct scan *s, const struct view *view,
                            const struct chunk_source *source, const struct chunk_entry **whole)
 {
-    if (!chunk_list_is_for(&s->list, source, s->series, s->at_ns)) {
-        TRY(chunk_list_load(&s->list, source, s->series, s->at_ns, s->points.end_ns));
-        for (int i = 0; i < VIEW_LAYERS; i++) {
-            report_damage(s, source->layer[i], s->list.damaged[i]);
-        }
-    }
+    TRY(load_list(s, &s->list, source, s->points.end_ns));
     s->points.end_ns = s->list.to_ns < s->points.end_ns ? s->list.to_ns : s->points.end_ns;
     s->chosen_count = 0;
     TRY(choose_chunks(s, view, whole));
@@ -342,6 +431,12 @@ static enum err step(struct scan *s, const struct view *view, struct piece *out)
     const struct chunk_entry *whole = NULL;
     int64_t end_ns;
     const struct chunk_source source = find_source(s, view, &end_ns);
+    if (may_roll_up(s, &source)) {
+        TRY(step_rollups(s, view, &source, &end_ns, out));
+        if (out->stats != NULL) {
+            return OK;
+        }
+    }
     points_start(&s->points, s->at_ns, end_ns);
     if (source.layer[VIEW_SEALED] != NULL || source.layer[VIEW_CLOSING] != NULL ||
         source.layer[VIEW_ACTIVE] != NULL) {
@@ -349,7 +444,7 @@ static enum err step(struct scan *s, const struct view *view, struct piece *out)
     }
     if (whole != NULL) {
         out->stats = &whole->stats;
-        out->first_ns = whole->first_ns;
+        out->stats_count = 1;
         s->at_ns = whole->last_ns + 1;
         return OK;
     }
@@ -364,7 +459,8 @@ enum err scan_next_piece(struct scan *s, const struct buckets *buckets, struct p
 {
     struct piece piece = {.stats = NULL};
     s->buckets = s->known_ns == INT64_MAX ? buckets : NULL;
-    while (piece.stats == NULL && piece.span.count == 0) {
+    while (piece.stats_count == 0 && piece.span.count == 0) {
+        piece.stats = NULL; /* Rollups may say that there is nothing. */
         if (s->at_ns >= s->to_ns) {
             return E_END;
         }

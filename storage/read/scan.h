@@ -38,10 +38,11 @@ MUST_USE enum err scan_next(struct scan *s, struct span *out);
 
 /* As scan_next(), for aggregates over `buckets`: what falls into one bucket as a whole and may be
  * overwritten by no other source, such as a chunk, is not decoded; its statistics come instead, for
- * a part of a bucket or all of it. NULL: no statistics wanted. */
+ * a part of a bucket or all of it: those of a chunk, or rollups of many hours or days at once.
+ * NULL: no statistics wanted. */
 struct piece {
-    const struct chunk_stats *stats; /* Borrowed as a span is; or NULL: a span. */
-    int64_t first_ns;                /* With statistics: a time in their bucket. */
+    const struct chunk_stats *stats; /* In order of time, borrowed as a span is; or NULL: a span. */
+    size_t stats_count;              /* All times of each are of one bucket. */
     struct span span;
 };
 MUST_USE enum err scan_next_piece(struct scan *s, const struct buckets *buckets, struct piece *out);

@@ -2,8 +2,8 @@
  * else says the same, and with what it decodes to; nothing is changed. For a store nobody has open.
  *
  * What is found: flipped bits in anything that is in use, files cut or mixed up, records out of
- * order, chunks in wrong places, statistics that do not fit their values, series without a name,
- * values whose text is not there. */
+ * order, chunks in wrong places, statistics and rollups that do not fit their values, series
+ * without a name, values whose text is not there. */
 
 #ifndef STORAGE_VERIFY_VERIFY_H
 #define STORAGE_VERIFY_VERIFY_H
@@ -25,7 +25,7 @@ struct verify_totals {
     uint64_t series, texts, states, last_values;
     uint64_t tagged;        /* Series with tags. */
     uint64_t records, rows; /* In the journal. */
-    uint64_t partitions, flushes, chunks;
+    uint64_t partitions, flushes, chunks, rollups;
     uint64_t points; /* In chunks. */
     uint64_t faults;
 };

@@ -65,4 +65,8 @@ MUST_USE enum err verify_catalogue(struct verify *v);
 MUST_USE enum err verify_journal(struct verify *v);
 MUST_USE enum err verify_part(struct verify *v, const char *name);
 
+/* The rollups of a part, if it has any. */
+struct part;
+MUST_USE enum err verify_rollups(struct verify *v, struct part *part);
+
 #endif /* STORAGE_VERIFY_VERIFY_INSIDE_H */

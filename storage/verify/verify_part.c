@@ -354,6 +354,7 @@ enum err verify_part(struct verify *v, const char *file_name)
         return e == E_END || e == E_NOT_FOUND ? OK : e;
     }
     e = check_part(v, part);
+    e = e == OK ? verify_rollups(v, part) : e;
     part_drop(part);
     return e;
 }

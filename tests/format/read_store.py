@@ -6,6 +6,7 @@ LMDB. Prints every point as series,time,value (nanoseconds), series in order, or
 Texts stand in quotes. --bits prints the 64 bits of each number in hexadecimal, so that payloads of NaN are seen.
 """
 
+import math
 import re
 import struct
 import sys
@@ -23,6 +24,7 @@ from xxh3 import xxh3
 PART_NAME = re.compile(r"^\d{8}(?:T\d{6})?-(\d+)(?:\.([1-9]\d*))?\.(act|seal)\.mdb$")
 PART_META = struct.Struct("<4sHHqqIIQQ")
 PACK_TEXTS = 64
+ROLLUP_LENGTHS = (3600 * 10**9, 86400 * 10**9)
 S, WEEK, MONDAY = 10**9, 604800, -259200  # 1969-12-29 in seconds
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -242,6 +244,10 @@ class Store:
             chunks.append((group, chunk))
         if version == 2:
             chunks.extend(self.read_bundles(path, environment, start, end, {group for _, group in ends}))
+        need(sealed or not list(environment.read("rollups")), path.name, "rollups of an active file")
+        ends = {}
+        for key, value in environment.read("rollups"):
+            ends = self.check_rollups(key, value, ends, start, end, chunks)
         return Part(start, end, number, sealed, flushes, applied, self.read_sources(meta[b"sources"]) if sealed else [], chunks)
 
     def read_bundles(self, path, environment, start, end, others):
@@ -258,6 +264,44 @@ class Store:
                 found.append((group, chunk))
                 before = group
         return found
+
+    def check_rollups(self, key, value, ends, start, end, chunks):
+        group, level, column, last = struct.unpack(">IBBQ", key)
+        last -= 2**63
+        need(level < 2 and (group, column) in self.paths, "rollups of group", group, "column", column)
+        length = ROLLUP_LENGTHS[level]
+        chunk = Chunk(value, key)
+        need(chunk.rows <= 1024 and not chunk.revisions and not any(chunk.arrivals), "rows of rollups")
+        need(chunk.times[-1] == last and all(t % length == 0 for t in chunk.times), "times of rollups")
+        need(start <= chunk.times[0] and last + length <= end, "rollups outside of the period")
+        need(ends.get((group, level, column), -2**63) < chunk.times[0], "rollups overlap")
+        buckets = {}
+        for chunk_group, other in chunks:
+            if chunk_group == group and other.times[0] < last + length and other.times[-1] >= chunk.times[0]:
+                for own in (c for c in other.columns if c.id == column):
+                    for row, bits in zip(own.present, own.values):
+                        if chunk.times[0] <= other.times[row] < last + length:
+                            buckets.setdefault(other.times[row] // length * length, []).append((other.times[row], bits))
+        need(sorted(buckets) == chunk.times, "rollups of other buckets")
+        fields = {c.id: dict(zip((chunk.times[row] for row in c.present), map(double_of, c.values))) for c in chunk.columns}
+        need(set(fields) <= set(range(9)), "columns of rollups")
+        for time, points in buckets.items():
+            self.check_rollup({id: values[time] for id, values in fields.items() if time in values}, time, points)
+        return {**ends, (group, level, column): last}
+
+    @staticmethod
+    def check_rollup(said, time, points):
+        real = [(t, double_of(bits)) for t, bits in points if not is_nan(bits)]
+        values = [value for _, value in real]
+        want = {0: len(real), 7: (real or points)[0][0] - time, 8: (real or points)[-1][0] - time}
+        if len(real) < len(points):
+            want[1] = len(points) - len(real)
+        if real:
+            want.update({3: min(values), 4: max(values), 5: values[0], 6: values[-1]})
+            need(2 in said, "rollup without a sum")
+            check_rollup_sum(said[2], values)
+        need({id: value for id, value in said.items() if id != 2} == want, "rollup", said, "not", want)
+        need(real or 2 not in said, "sum of no values")
 
     def points(self):
         """{path: {time: bits}}: sealed before active, chunks in order of their flushes, then what the journal has beyond them."""
@@ -281,6 +325,12 @@ class Store:
                     for column in chunk.columns:
                         newest = chunk.times[column.present[-1]]
                         need(self.last.get((group, column.id), (-1,))[0] >= newest, "last value of group", group)
+
+
+def check_rollup_sum(got, values):
+    """But for rounding; with infinities, or beyond all doubles, no number is sure."""
+    size = math.fsum(map(abs, values)) if all(map(math.isfinite, values)) and max(map(abs, values)) < 1e300 else math.inf
+    need(size == math.inf or abs(got - math.fsum(values)) <= 1e-12 * size, "sum of a rollup")
 
 
 def quoted(text):
