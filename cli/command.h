@@ -23,6 +23,7 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
     X(stats, "", "Counters and sizes of the server.")                                              \
     X(rejects, "", "Messages that were forwarded but not stored, and why.")                        \
     X(check, "DIR", "Verify a store directory, offline.")                                          \
+    X(delete, "FILTER", "Delete points, for good.")                                                \
     X(backup, "DIR", "Copy the store of a running server, consistently.")                          \
     X(admin, "checkpoint", "Do maintenance now.")
 

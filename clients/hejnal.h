@@ -304,6 +304,15 @@ HEJNAL_API enum hejnal_result hejnal_checkpoint(struct hejnal *h);
 /* The same, and seal all partitions: merged, without duplicates, in their smallest form. */
 HEJNAL_API enum hejnal_result hejnal_seal(struct hejnal *h);
 
+/* Delete what the series `filter` selects had at from_ns <= t < to_ns. Durable, and out of every
+ * answer, when it returns; what is written after that stays. `series`: so many were selected. */
+struct hejnal_delete {
+    const char *filter;
+    int64_t from_ns, to_ns;
+};
+HEJNAL_API enum hejnal_result hejnal_delete(struct hejnal *h, const struct hejnal_delete *d,
+                                            uint64_t *series);
+
 /* A snapshot called `name` (letters, digits and ._- not first a dot, at most 64): a store of its
  * own below the server's directory, consistent as of now. `directory` gets its path on the server's
  * machine, with a 0 byte. It stays until it is removed. HEJNAL_INVALID: there is one of that name.

@@ -37,6 +37,34 @@ static void name_it(Hejnal__V1__Admin *admin, const char *name)
     memcpy(&admin->name, &name, sizeof name);
 }
 
+enum hejnal_result hejnal_delete(struct hejnal *h, const struct hejnal_delete *d, uint64_t *series)
+{
+    struct hejnal_answer *a;
+    Hejnal__V1__Delete erase = HEJNAL__V1__DELETE__INIT;
+    frame_request r = HEJNAL__V1__REQUEST__INIT;
+    if (d->filter == NULL) {
+        return hejnal_connection_fail(h, HEJNAL_MISUSE, "no filter given");
+    }
+    memcpy(&erase.filter, &d->filter, sizeof d->filter);
+    erase.from_ns = d->from_ns;
+    erase.to_ns = d->to_ns;
+    r.body_case = HEJNAL__V1__REQUEST__BODY_ERASE;
+    r.erase = &erase;
+    enum hejnal_result result = hejnal_answer_open(h, HEJNAL_KIND_DELETE, &r, &a);
+    if (result != HEJNAL_OK) {
+        return result;
+    }
+    *series = 0;
+    while ((result = hejnal_answer_advance(a)) == HEJNAL_OK) {
+        const frame_response *reply = a->current->response;
+        if (reply->body_case == HEJNAL__V1__RESPONSE__BODY_ERASED) {
+            *series = reply->erased->series;
+        }
+    }
+    hejnal_answer_close(a);
+    return result == HEJNAL_END ? HEJNAL_OK : result;
+}
+
 /* Take the directory out of the answer, to its end. */
 static enum hejnal_result read_directory(struct hejnal_answer *a, char *to, size_t size)
 {

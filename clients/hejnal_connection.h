@@ -44,7 +44,8 @@ enum hejnal_kind {
     HEJNAL_KIND_TAGGED,
     HEJNAL_KIND_STATS,
     HEJNAL_KIND_REJECTS,
-    HEJNAL_KIND_SNAPSHOT
+    HEJNAL_KIND_SNAPSHOT,
+    HEJNAL_KIND_DELETE
 };
 
 struct hejnal_answer {

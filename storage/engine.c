@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "storage/engine_inside.h"
+#include "storage/erase/tombs_file.h"
 
 /* Address space of journal.mdb beyond the live records: broker state and pages not yet reused. */
 #define JOURNAL_MAP_SPARE_BYTES (UINT64_C(4) << 30)
@@ -31,6 +32,7 @@ static enum err make(const struct engine_options *options, struct engine **out)
     TRY(catalogue_create(&limits, &e->catalogue));
     TRY(texts_create(options->texts_max, &e->texts));
     TRY(last_create(&e->last));
+    TRY(found_create(&e->found));
     TRY(receipts_create(&e->receipts));
     return batch_create(&e->scratch);
 }
@@ -62,6 +64,17 @@ static enum err check_layer(const struct engine *e, const struct view_parts *l, 
     return OK;
 }
 
+static enum err check_tombs(const struct engine *e, uint64_t durable)
+{
+    const struct tombs *t = e->view->tombs;
+    if (tombs_count(t) > 0 && t->at[t->count - 1].position > durable) {
+        log_line(LOG_ERROR, "storage", "journal.mdb is older than the deletes directory=%s",
+                 e->options.directory);
+        return E_CORRUPT;
+    }
+    return OK;
+}
+
 /* Partitions never know of records the journal has not had. If they do, its file was lost or put
  * back from an older copy, and positions given out again would be taken for stored. */
 static enum err check_positions(struct engine *e)
@@ -71,7 +84,7 @@ static enum err check_positions(struct engine *e)
     for (int i = 0; i < VIEW_LAYERS; i++) {
         TRY(check_layer(e, &e->view->view.layer[i], durable));
     }
-    return OK;
+    return check_tombs(e, durable);
 }
 
 static enum err load_catalogue(struct engine *e)
@@ -85,6 +98,8 @@ static enum err load_catalogue(struct engine *e)
         TRY(last_load(e->last, e->catalogue, e->catalog_file));
     }
     TRY(texts_load(e->texts, e->catalog_file));
+    TRY(tombs_load(e->catalog_file, &e->loaded_tombs));
+    e->saved_tombs = e->loaded_tombs == NULL ? 0 : e->loaded_tombs->generation;
     e->texts_defined = texts_end(e->texts);
     return engine_mark_catalogue(e);
 }
@@ -104,7 +119,18 @@ static enum err replay_journal(struct engine *e)
     TRY(find_first_kept(e));
     TRY(check_positions(e));
     TRY(engine_load_receipts(e));
-    return engine_replay(e);
+    TRY(engine_replay(e));
+    return engine_prune_view(e);
+}
+
+static enum err make_retention(struct engine *e)
+{
+    const struct retention_options options = {.rules = e->options.retention,
+                                              .rule_count = e->options.retention_count,
+                                              .keep_s = e->options.keep_s,
+                                              .period_s = e->partition_s};
+    e->options.retention = NULL; /* The caller's; copied. */
+    return retention_create(&options, &e->retention);
 }
 
 static enum err open_all(struct engine *e)
@@ -112,6 +138,7 @@ static enum err open_all(struct engine *e)
     int64_t started_ms = clock_now_ms();
     TRY(engine_lock_directory(e));
     TRY(load_catalogue(e));
+    TRY(make_retention(e));
     TRY(engine_open_parts(e));
     TRY(replay_journal(e));
     uint64_t live = e->journal->calls->live_bytes(e->journal);
@@ -178,6 +205,9 @@ void engine_close(struct engine *e)
     kv_close(e->catalog_file);
     batch_destroy(e->scratch);
     receipts_destroy(e->receipts);
+    tombs_drop(e->loaded_tombs);
+    retention_destroy(e->retention);
+    found_destroy(e->found);
     last_destroy(e->last);
     catalogue_destroy(e->catalogue);
     texts_destroy(e->texts);
@@ -221,7 +251,7 @@ enum err engine_last(struct engine *e, struct series_ref ref, int64_t *time_ns, 
     int64_t time;
     double found;
     TRY(last_find(e->last, ref, &time, &found));
-    if (time < atomic_load_explicit(&e->horizon_ns, memory_order_relaxed)) {
+    if (time < engine_horizon(e, ref)) {
         return E_NOT_FOUND;
     }
     *time_ns = time;
@@ -229,11 +259,22 @@ enum err engine_last(struct engine *e, struct series_ref ref, int64_t *time_ns, 
     return OK;
 }
 
+enum err engine_last_bound(struct engine *e, struct series_ref ref, struct engine_bound *out)
+{
+    return last_bound(e->last, ref, &out->bound_ns, &out->token);
+}
+
+struct found *engine_found(struct engine *e)
+{
+    return e->found;
+}
+
 static void add_view_stats(struct engine *e, struct engine_stats *out)
 {
     const struct view *v = view_hold(e);
     out->partitions = view_part_count(v);
     out->sealed = v->layer[VIEW_SEALED].count;
+    out->deletes_waiting = tombs_count(v->tombs);
     for (unsigned i = 0; i < v->heads; i++) {
         out->head_rows += head_rows(v->head[i]);
         out->head_bytes += head_bytes(v->head[i]);
@@ -268,6 +309,8 @@ void engine_stats(struct engine *e, struct engine_stats *out)
         .disk_bytes = engine_disk_bytes(e),
         .partitions_dropped = atomic_load(&c->partitions_dropped),
         .partitions_quarantined = atomic_load(&c->partitions_quarantined),
+        .deletes = atomic_load(&c->deletes),
+        .sweeps = atomic_load(&c->sweeps),
     };
     add_view_stats(e, out);
 }

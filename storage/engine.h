@@ -12,6 +12,7 @@
 
 #include "storage/catalogue/catalogue.h"
 #include "storage/catalogue/texts.h"
+#include "storage/erase/retention.h"
 #include "storage/journal/batch.h"
 
 struct engine;
@@ -27,6 +28,11 @@ struct engine_options {
     uint64_t journal_bytes; /* Live journal that asks for a checkpoint. */
     uint64_t journal_map;   /* Live journal at which writes are refused (E_NO_SPACE). */
     uint64_t head_bytes;    /* Rows in memory that ask for one, too; 0: any number is fine. */
+    /* How long points are kept: the first rule whose filter selects a series, else keep_s; 0: for
+     * ever. At most RETENTION_RULES_MAX rules. */
+    const struct retention_rule *retention;
+    size_t retention_count;
+    int64_t keep_s;
 };
 
 struct engine_stats {
@@ -49,6 +55,9 @@ struct engine_stats {
     uint64_t disk_bytes;             /* All files of the store. */
     uint64_t partitions_dropped;     /* By retention. */
     uint64_t partitions_quarantined; /* Cannot be read: kept aside, their points are missing. */
+    uint64_t deletes;                /* Since start. */
+    uint64_t deletes_waiting;        /* Not yet carried out in all files. */
+    uint64_t sweeps; /* Sealed partitions looked at for what was deleted or is too old. */
 };
 
 /* Store thread: open the directory (made if absent, locked against a second process: E_BUSY), read
@@ -64,6 +73,18 @@ void engine_close(struct engine *e);
  * E_NO_SPACE, E_IO (the journal was reopened: what turned out durable is visible), E_NO_MEMORY
  * (what turned out durable is visible after a restart). */
 MUST_USE enum err engine_write(struct engine *e, struct batch *const *batches, unsigned count);
+
+/* Delete what the series `filter` selects had at from_ns <= t < to_ns. Durable and out of every
+ * sight when it returns OK; what comes later stays, whatever its time. `*series`: how many were
+ * selected; of none nothing is written. E_LIMIT: TOMBS_MAX deletes wait for their partitions to be
+ * sealed. E_BUSY: too much is marked in memory, a checkpoint comes first. Else as engine_write().
+ */
+struct engine_delete {
+    struct bytes filter; /* Valid, at most BATCH_FILTER_BYTES_MAX. */
+    int64_t from_ns, to_ns;
+    int64_t wall_ns; /* Now. */
+};
+MUST_USE enum err engine_delete(struct engine *e, const struct engine_delete *d, uint64_t *series);
 
 /* All state of one space, as put by batches. Any time on the store thread. */
 MUST_USE enum err engine_each_state(struct engine *e, uint8_t space,
@@ -119,15 +140,32 @@ MUST_USE enum err engine_snapshot_remove(struct engine *e, const char *name);
 /* Store thread: forget partitions that end at or before `horizon_ns`; files go when their last
  * reader does. Rows before the horizon are refused by whoever fills batches. */
 void engine_retain(struct engine *e, int64_t horizon_ns);
+/* The same by the rules of the options: what is too old at `wall_ns` is out of every sight. */
+void engine_keep(struct engine *e, int64_t wall_ns);
+
+/* Points of a series before this are not kept, and not shown. Any thread. */
+int64_t engine_horizon(struct engine *e, struct series_ref ref);
 
 /* Any thread. */
 struct catalogue *engine_catalogue(struct engine *e);
 struct texts *engine_texts(struct engine *e);
 void engine_stats(struct engine *e, struct engine_stats *out);
 
-/* Newest value of a series by event time. E_NOT_FOUND: it has none. Any thread, no lock, no disk.
- */
+/* Newest value of a series by event time. E_NOT_FOUND: it has none. E_MORE: it was deleted, and the
+ * newest one left must be read (newest_find() of storage/read/newest.h does all that). Any thread,
+ * no lock, no disk. */
 MUST_USE enum err engine_last(struct engine *e, struct series_ref ref, int64_t *time_ns,
                               double *value);
+
+/* After E_MORE: the one left is before `bound_ns`, if there is one. The token changes when it may
+ * be another. E_NOT_FOUND: not so any more. */
+struct engine_bound {
+    int64_t bound_ns;
+    uint64_t token;
+};
+MUST_USE enum err engine_last_bound(struct engine *e, struct series_ref ref,
+                                    struct engine_bound *out);
+struct found;
+struct found *engine_found(struct engine *e); /* What was read before. */
 
 #endif /* STORAGE_ENGINE_H */

@@ -151,10 +151,12 @@ enum err engine_checkpoint_run(struct engine *e)
 {
     struct engine_checkpoint *c = &e->checkpoint;
     CHECK(c->running && c->view->heads == 2);
+    const struct erasure erasure = engine_erasure(e, c->view);
     const struct checkpoint work = {.heads = c->view->head,
                                     .head_count = 1,
                                     .applied = c->frozen_position,
                                     .partition_s = e->partition_s,
+                                    .erasure = &erasure,
                                     .find_part = find_part,
                                     .context = e};
     TRY(engine_save_catalog(e));
@@ -182,10 +184,15 @@ static enum err publish(struct engine *e, bool drop_frozen, const struct part *d
         view_part_add(&shown.layer[VIEW_ACTIVE], c->opened[i]);
     }
     take_out(&shown, damaged);
+    const struct head *gone = NULL;
     if (drop_frozen) {
+        gone = shown.head[0]->head;
         shown.head[0] = shown.head[--shown.heads];
     }
-    enum err result = engine_view_publish(e, &shown);
+    struct tombs *left = NULL;
+    enum err result = engine_prune_tombs(&shown, gone, &left);
+    result = result == OK ? engine_view_publish(e, &shown) : result;
+    tombs_drop(left);
     engine_shown_free(&shown);
     if (result != OK) {
         return result; /* They stay with us until the next end. */

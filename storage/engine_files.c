@@ -14,6 +14,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "storage/engine_inside.h"
+#include "storage/erase/tombs_file.h"
 
 enum { FORMAT_VERSION = 2, FORMAT_VERSION_OLD = 1, META_BYTES = 24, CATALOG_TABLES = 8 };
 #define CATALOG_MAP_BYTES (UINT64_C(16) << 30)
@@ -191,10 +192,23 @@ static enum err confirm_catalog(struct engine *e)
     return OK;
 }
 
+/* Those of the view the checkpoint holds: later ones stay in the journal. */
+static enum err save_tombs(struct engine *e, struct kv *kv)
+{
+    const struct tombs *t = e->checkpoint.view->tombs;
+    const uint64_t generation = t == NULL ? 0 : t->generation;
+    if (generation != e->saved_tombs) {
+        TRY(tombs_save(t, kv));
+        e->saved_tombs = generation;
+    }
+    return OK;
+}
+
 static enum err save_into(struct engine *e, struct kv *kv)
 {
     TRY(catalogue_save(e->catalogue, kv));
     TRY(texts_save(e->texts, kv));
+    TRY(save_tombs(e, kv));
     return last_save(e->last, atomic_load(&e->horizon_ns), kv);
 }
 
@@ -227,6 +241,7 @@ static enum err upgrade_catalog(struct engine *e)
     catalogue_forget_file(e->catalogue);
     last_forget_file(e->last);
     texts_forget_file(e->texts);
+    e->saved_tombs = 0; /* The new file has none. */
     e->catalog_unnamed = true;
     TRY(kv_replace(path, &catalog_options, fill_catalog, e));
     e->catalog_unnamed = false;

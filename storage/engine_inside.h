@@ -12,9 +12,11 @@
 #include "base/thread.h"
 #include "storage/catalogue/catalogue_tag.h"
 #include "storage/engine.h"
+#include "storage/erase/erasure.h"
 #include "storage/journal/journal.h"
 #include "storage/journal/receipts.h"
 #include "storage/kv.h"
+#include "storage/memory/found.h"
 #include "storage/memory/head.h"
 #include "storage/memory/last.h"
 #include "storage/part/checkpoint.h"
@@ -41,12 +43,14 @@ struct engine_view {
     atomic_uint holders;
     struct engine_head *heads[VIEW_HEADS_MAX]; /* Frozen (if any), active. */
     struct part **parts;                       /* All of its layers. */
+    struct tombs *tombs;
 };
 
 struct engine_counters {
     _Atomic uint64_t rows, points, commits, commit_failures, duplicates, overwritten, checkpoints,
         checkpoint_failures, seals, seal_failures, corrupt_chunks, corrupt_records, tags_refused,
-        partitions_dropped, partitions_quarantined, journal_bytes, journal_position;
+        partitions_dropped, partitions_quarantined, deletes, sweeps, journal_bytes,
+        journal_position;
 };
 
 struct engine_checkpoint {
@@ -65,7 +69,10 @@ struct engine_seal {
     atomic_bool stop;        /* Leave it. */
     const struct view *view; /* Held from begin to end. */
     struct seal_choice choice;
-    struct part *part; /* What came out; the worker's until end. */
+    bool is_sweep;      /* One sealed part, if it still has what was taken away. */
+    uint64_t position;  /* Of the journal at begin: the view's tombs are all up to there. */
+    uint64_t retention; /* Generation at begin. */
+    struct part *part;  /* What came out; the worker's until end. */
     struct seal_result result;
 };
 
@@ -89,6 +96,10 @@ struct engine {
     struct catalogue *catalogue;
     struct texts *texts;
     struct last *last;
+    struct found *found;
+    struct retention *retention;
+    struct tombs *loaded_tombs; /* Until the first view. */
+    uint64_t saved_tombs;       /* Generation of the set that catalog.mdb has; 0: none. */
     struct journal *journal;
     struct receipts *receipts;
     struct batch *scratch; /* Definitions of series and texts; receipts when they are kept. */
@@ -137,6 +148,7 @@ struct engine_shown {
     unsigned heads;
     struct engine_head *head[VIEW_HEADS_MAX]; /* Frozen (if any), active. */
     struct view_parts layer[VIEW_LAYERS];
+    struct tombs *tombs; /* NULL: none. */
 };
 MUST_USE enum err engine_shown_take(struct engine *e, size_t more, struct engine_shown *out);
 void engine_shown_free(struct engine_shown *s);
@@ -163,6 +175,17 @@ MUST_USE enum err engine_quarantine(struct engine *e, const char *file_name, enu
 MUST_USE enum err engine_count_quarantined(struct engine *e);
 /* engine_parts.c: a number that is taken. */
 void engine_note_number(struct engine *e, uint32_t number);
+
+/* engine_delete.c: a delete out of the journal. Leave out of what is about to be shown the tombs
+ * that no source needs any more, and all marks for `gone`: `*out` is the caller's, to be dropped
+ * after publishing. E_NO_MEMORY. */
+MUST_USE enum err engine_apply_delete(struct engine *e, const struct batch_delete *d,
+                                      uint64_t position);
+MUST_USE enum err engine_prune_tombs(struct engine_shown *shown, const struct head *gone,
+                                     struct tombs **out);
+/* The same for the view as it is. */
+MUST_USE enum err engine_prune_view(struct engine *e);
+struct erasure engine_erasure(const struct engine *e, const struct view *v);
 
 /* engine_receipts.c */
 MUST_USE enum err engine_keep_receipts(struct engine *e); /* Puts state; syncs nothing. */

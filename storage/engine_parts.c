@@ -184,7 +184,7 @@ static enum err lay(struct view_parts layer[VIEW_LAYERS], struct part *p)
 
 static enum err show(struct engine *e, const struct part_list *list, struct part **room)
 {
-    struct engine_shown shown = {.heads = 1};
+    struct engine_shown shown = {.heads = 1, .tombs = e->loaded_tombs};
     for (int i = 0; i < VIEW_LAYERS; i++) {
         shown.layer[i].at = room + (size_t)i * (list->count + 1);
     }

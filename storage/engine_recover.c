@@ -153,6 +153,8 @@ static enum err apply_entry(struct engine *e, const struct batch_entry *entry,
         return apply_tag(e, entry);
     case BATCH_TEXT:
         return is_replay ? apply_text(e, entry) : OK;
+    case BATCH_DELETE:
+        return engine_apply_delete(e, &entry->erased, record->position);
     }
     return E_CORRUPT;
 }

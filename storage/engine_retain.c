@@ -29,6 +29,19 @@ static enum err show_rest(struct engine *e, int64_t horizon_ns, size_t gone[VIEW
     return result;
 }
 
+int64_t engine_horizon(struct engine *e, struct series_ref ref)
+{
+    const int64_t all_ns = atomic_load_explicit(&e->horizon_ns, memory_order_relaxed);
+    const int64_t own_ns = retention_horizon(e->retention, e->catalogue, ref);
+    return own_ns > all_ns ? own_ns : all_ns;
+}
+
+void engine_keep(struct engine *e, int64_t wall_ns)
+{
+    retention_move(e->retention, wall_ns);
+    engine_retain(e, retention_least(e->retention));
+}
+
 void engine_retain(struct engine *e, int64_t horizon_ns)
 {
     size_t gone[VIEW_LAYERS];

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "storage/engine_inside.h"
+#include "storage/part/sweep.h"
 
 static struct seal_rules rules_of(const struct engine *e, const struct engine_seal_request *r)
 {
@@ -38,6 +39,17 @@ static enum err close_parts(struct engine *e, const struct seal_choice *choice)
     return result;
 }
 
+/* What is ripe comes first: it is swept by the way. */
+static enum err choose(struct engine *e, const struct seal_rules *rules)
+{
+    struct engine_seal *s = &e->seal;
+    const struct view *v = &e->view->view;
+    const struct erasure erasure = engine_erasure(e, v);
+    enum err result = seal_choose(v->layer, rules, &s->choice);
+    s->is_sweep = result == E_END;
+    return s->is_sweep ? seal_choose_sweep(&v->layer[VIEW_SEALED], &erasure, &s->choice) : result;
+}
+
 enum err engine_seal_begin(struct engine *e, const struct engine_seal_request *request)
 {
     struct engine_seal *s = &e->seal;
@@ -48,8 +60,10 @@ enum err engine_seal_begin(struct engine *e, const struct engine_seal_request *r
     if (!e->has_checkpointed) {
         return E_END;
     }
-    TRY(seal_choose(e->view->view.layer, &rules, &s->choice));
+    TRY(choose(e, &rules));
     TRY(close_parts(e, &s->choice));
+    s->position = e->applied;
+    s->retention = retention_generation(e->retention);
     s->view = view_hold(e); /* Keeps the chosen parts, too. */
     s->result = (struct seal_result){0};
     s->part = NULL;
@@ -61,6 +75,16 @@ enum err engine_seal_run(struct engine *e)
 {
     struct engine_seal *s = &e->seal;
     CHECK(s->running);
+    const struct erasure erasure = engine_erasure(e, s->view);
+    if (s->is_sweep) {
+        const struct sweep sweep = {s->choice.part[0], &erasure,
+                                    catalogue_group_count(e->catalogue), &s->stop};
+        bool found;
+        TRY(sweep_look(&sweep, &found));
+        if (!found) {
+            return OK; /* It stays as it is. */
+        }
+    }
     const struct seal work = {
         .directory = e->parts_directory,
         .name = {s->choice.period, PART_SEALED, engine_file_number(e)},
@@ -68,6 +92,7 @@ enum err engine_seal_run(struct engine *e)
         .part_count = s->choice.count,
         .group_end = catalogue_group_count(e->catalogue),
         .stop = &s->stop,
+        .erasure = &erasure,
     };
     return seal_write(&work, &s->result, &s->part);
 }
@@ -83,7 +108,10 @@ static enum err show(struct engine *e)
         view_part_remove(&shown.layer[VIEW_CLOSING], s->choice.part[i]);
     }
     view_part_add(&shown.layer[VIEW_SEALED], s->part);
-    enum err result = engine_view_publish(e, &shown);
+    struct tombs *left = NULL;
+    enum err result = engine_prune_tombs(&shown, NULL, &left);
+    result = result == OK ? engine_view_publish(e, &shown) : result;
+    tombs_drop(left);
     engine_shown_free(&shown);
     return result;
 }
@@ -103,6 +131,13 @@ static void log_result(const struct engine_seal *s)
 static enum err finish(struct engine *e)
 {
     struct engine_seal *s = &e->seal;
+    engine_count(&e->counters.sweeps, s->is_sweep);
+    struct part *swept = s->part != NULL ? s->part : s->choice.part[0];
+    part_clear(swept, s->position);
+    part_set_swept(swept, s->retention);
+    if (s->part == NULL) {
+        return engine_prune_view(e);
+    }
     TRY(show(e));
     log_result(s);
     for (size_t i = 0; i < s->choice.count; i++) {
@@ -120,7 +155,8 @@ enum err engine_seal_end(struct engine *e, enum err run)
     CHECK(s->running);
     s->running = false;
     enum err result = run == OK ? finish(e) : run;
-    if (s->part != NULL) {
+    const bool written = s->part != NULL;
+    if (written) {
         if (result != OK) {
             part_doom(s->part);
         }
@@ -129,7 +165,9 @@ enum err engine_seal_end(struct engine *e, enum err run)
     }
     view_drop(e, s->view);
     s->view = NULL;
-    engine_count(result == OK ? &e->counters.seals : &e->counters.seal_failures, 1);
+    if (result != OK || written) {
+        engine_count(result == OK ? &e->counters.seals : &e->counters.seal_failures, 1);
+    }
     engine_retain(e, atomic_load(&e->horizon_ns)); /* What was sealed may be over already. */
     return result;
 }

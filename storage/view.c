@@ -64,6 +64,8 @@ static struct engine_view *make_view(const struct engine_shown *shown)
         v->view.head[i] = shown->head[i]->head;
     }
     v->view.heads = shown->heads;
+    v->tombs = tombs_hold(shown->tombs);
+    v->view.tombs = v->tombs;
     v->parts = held;
     for (int i = 0; i < VIEW_LAYERS; i++) {
         hold_parts(&shown->layer[i], held, &v->view.layer[i]);
@@ -84,6 +86,7 @@ static void drop_view(struct engine_view *v)
     for (size_t i = 0; i < parts; i++) {
         part_drop(v->parts[i]);
     }
+    tombs_drop(v->tombs);
     free(v->parts);
     free(v);
 }
@@ -96,6 +99,7 @@ enum err engine_shown_take(struct engine *e, size_t more, struct engine_shown *o
     if (room == NULL) {
         return E_NO_MEMORY;
     }
+    out->tombs = v->tombs;
     out->heads = v->view.heads;
     memcpy(out->head, v->heads, sizeof out->head);
     for (int i = 0; i < VIEW_LAYERS; i++) {

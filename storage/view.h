@@ -8,6 +8,7 @@
 #ifndef STORAGE_VIEW_H
 #define STORAGE_VIEW_H
 
+#include "storage/erase/tombs.h"
 #include "storage/memory/head.h"
 #include "storage/view_parts.h"
 
@@ -19,6 +20,7 @@ struct view {
     unsigned heads;
     struct head *head[VIEW_HEADS_MAX];
     struct view_parts layer[VIEW_LAYERS];
+    const struct tombs *tombs; /* What is deleted in them, though it is there; NULL: nothing. */
 };
 
 static inline size_t view_part_count(const struct view *v)

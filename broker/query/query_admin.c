@@ -63,9 +63,14 @@ static enum err tell_directory(struct query_admin *a)
 
 void query_admin_take(void *context, struct letter *letter)
 {
-    struct query_admin *a = ((struct admin_letter *)(void *)letter)->context;
-    struct query_task *t = &a->task;
+    struct admin_letter *reply = (struct admin_letter *)(void *)letter;
     (void)context;
+    if (reply->command == ADMIN_DELETE) {
+        query_delete_take(reply);
+        return;
+    }
+    struct query_admin *a = reply->context;
+    struct query_task *t = &a->task;
     t->is_held = false;
     query_conn_mark(t->conn);
     if (t->is_ended) {

@@ -325,6 +325,12 @@ static enum err check_tag(const Hejnal__V1__TagRequest *r, struct query_fault *f
     return OK;
 }
 
+static enum err check_delete(const Hejnal__V1__Delete *d, struct query_fault *fault)
+{
+    TRY(query_check_filter(d->filter, fault));
+    return d->from_ns < d->to_ns ? OK : query_fault_at(fault, "to_ns", 0, "must be after from_ns");
+}
+
 enum err query_check_request(const frame_request *r, uint32_t numbers, struct query_fault *fault)
 {
     switch (r->body_case) {
@@ -340,6 +346,8 @@ enum err query_check_request(const frame_request *r, uint32_t numbers, struct qu
         return check_tag(r->tag, fault);
     case HEJNAL__V1__REQUEST__BODY_TAIL:
         return query_check_filter(r->tail->filter, fault);
+    case HEJNAL__V1__REQUEST__BODY_ERASE:
+        return check_delete(r->erase, fault);
     case HEJNAL__V1__REQUEST__BODY_ADMIN:
         return check_admin(r->admin, fault);
     case HEJNAL__V1__REQUEST__BODY_HELLO:

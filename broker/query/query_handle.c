@@ -102,6 +102,9 @@ static void start(struct query_conn *c, frame_request *r)
     case HEJNAL__V1__REQUEST__BODY_REJECTS:
         query_report_rejects(c, r->id);
         break;
+    case HEJNAL__V1__REQUEST__BODY_ERASE:
+        query_delete_start(c, r->id, r->erase);
+        break;
     case HEJNAL__V1__REQUEST__BODY_ADMIN:
         query_admin_start(c, r->id, r->admin);
         break;

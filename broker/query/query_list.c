@@ -7,6 +7,7 @@
 #include "broker/query/query_task.h"
 #include "broker/query/query_words.h"
 #include "storage/catalogue/catalogue_tag.h"
+#include "storage/read/newest.h"
 
 enum { LIST_SERIES = 4096 /* Looked at for a frame. */ };
 _Static_assert((int)LIST_SERIES <= (int)QUERY_WORDS_ROWS_MAX, "their values are packed at once");
@@ -23,6 +24,7 @@ struct query_list {
     int64_t times[LIST_SERIES];
     double values[LIST_SERIES];
     int64_t before_ns; /* Last: newer ones are left out; 0: none. */
+    struct newest newest;
     size_t filter_bytes;
     uint8_t filter[SERIES_PATH_BYTES_MAX];
 };
@@ -66,7 +68,7 @@ static enum err add_last(struct query_list *l, struct series_ref ref)
 {
     int64_t time_ns;
     double value;
-    enum err e = engine_last(engine_of(l), ref, &time_ns, &value);
+    enum err e = newest_find(&l->newest, engine_of(l), ref, &time_ns, &value);
     if (e == E_NOT_FOUND || (e == OK && l->before_ns != 0 && time_ns >= l->before_ns)) {
         return OK;
     }
@@ -155,6 +157,7 @@ static void fini(struct query_task *t)
     if (l->is_selected) {
         series_list_fini(&l->series);
     }
+    newest_fini(&l->newest);
     free(l->paths.at);
     free(l->tags.at);
 }

@@ -41,6 +41,9 @@
     X(partitions, "store.partitions", "")                                                          \
     X(disk_bytes, "store.disk.bytes", "bytes")                                                     \
     X(partitions_quarantined, "store.partitions.quarantined", "")                                  \
+    X(deletes, "store.deletes", "")                                                                \
+    X(deletes_waiting, "store.deletes.waiting", "")                                                \
+    X(sweeps, "store.sweeps", "")                                                                  \
     X(partitions_dropped, "store.partitions.dropped", "")
 
 /* More than there are. */

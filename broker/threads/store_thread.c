@@ -90,6 +90,7 @@ static void take_letter(struct store_thread *s, struct letter *letter)
         s->batches[s->group_count++] = parcel->batch;
         s->group_bytes += parcel->batch->record_bytes + parcel->batch->state.size;
     } else if (letter->kind == LETTER_ADMIN) {
+        write_group(s); /* What came before it is written before it. */
         upkeep_take_admin(s->upkeep, (struct admin_letter *)(void *)letter);
     } else if (letter->kind == LETTER_JOB) {
         upkeep_take_job(s->upkeep, (struct job *)(void *)letter);

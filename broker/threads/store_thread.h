@@ -53,12 +53,21 @@ MUST_USE enum err store_post(struct store_thread *s, struct parcel *parcel);
 
 /* Do it now; `reply` gets the letter back with `result` set. Checkpoint: OK when everything that
  * was durable before is in partitions. Seal: and all partitions are sealed, also those of periods
- * that are not over. Snapshot: and there is one called `name`, or (remove) no more. */
-enum admin_command { ADMIN_CHECKPOINT, ADMIN_SEAL, ADMIN_SNAPSHOT, ADMIN_SNAPSHOT_REMOVE };
+ * that are not over. Snapshot: and there is one called `name`, or (remove) no more. Delete: of
+ * what came before it. */
+enum admin_command {
+    ADMIN_CHECKPOINT,
+    ADMIN_SEAL,
+    ADMIN_SNAPSHOT,
+    ADMIN_SNAPSHOT_REMOVE,
+    ADMIN_DELETE
+};
 struct admin_letter {
     struct letter letter; /* LETTER_ADMIN; first member. */
     enum admin_command command;
     char name[ENGINE_SNAPSHOT_NAME_MAX + 1]; /* Of a snapshot; a good one. */
+    struct engine_delete erase; /* The filter is the asker's, until the letter is back. */
+    uint64_t series;            /* A delete has selected. */
     struct mailbox *reply;
     void *context; /* The asker's. */
     enum err result;

@@ -129,6 +129,10 @@ void upkeep_take_admin(struct upkeep *u, struct admin_letter *letter)
         answer(u, letter, engine_snapshot_remove(u->engine, letter->name));
         return;
     }
+    if (letter->command == ADMIN_DELETE) {
+        answer(u, letter, engine_delete(u->engine, &letter->erase, &letter->series));
+        return;
+    }
     if (u->waiting.count + u->served.count + u->sealing.count + u->copying.count >= ADMINS_MAX) {
         answer(u, letter, E_BUSY);
         return;

@@ -19,6 +19,7 @@ static void print_totals(const struct verify_totals *t)
     printf("files       %12" PRIu64 "  %s\n", t->files, bytes);
     printf("series      %12" PRIu64 "\n", t->series);
     printf("texts       %12" PRIu64 "\n", t->texts);
+    printf("deletes     %12" PRIu64 "\n", t->deletes);
     printf("journal     %12" PRIu64 "  records, %" PRIu64 " rows\n", t->records, t->rows);
     printf("partitions  %12" PRIu64 "  %" PRIu64 " flushes, %" PRIu64 " chunks, %" PRIu64
            " points, %" PRIu64 " rollups\n",

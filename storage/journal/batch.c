@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "base/timestamp.h"
+#include "base/topic.h"
 #include "storage/catalogue/catalogue_tag.h"
 
 /* The first byte of an entry: kind, and for rows and receipts the unit of the time, for rows the
@@ -21,6 +22,7 @@ enum {
     RECEIPT_BYTES_MAX = 1 + 8 + 8 + 2 * VARINT_BYTES_MAX,
     SERIES_BYTES_MAX = 2 + 3 * VARINT_BYTES_MAX,     /* Without topic and name. */
     TEXT_ENTRY_BYTES_MAX = 1 + 2 * VARINT_BYTES_MAX, /* Without the text. */
+    DELETE_BYTES_MAX = 1 + 3 * VARINT_BYTES_MAX,     /* Without the filter. */
     STATE_BYTES_MAX = 1 + 3 * VARINT_BYTES_MAX,      /* Without key and value. */
     STATE_KEPT_BYTES = 1 << 18,                      /* More is given back at the turn's end. */
     STATE_KEY_BYTES_MAX = 65535
@@ -264,6 +266,21 @@ enum err batch_put_tag(struct batch *b, uint32_t group, uint8_t column, struct b
     return OK;
 }
 
+enum err batch_put_delete(struct batch *b, const struct batch_delete *d)
+{
+    CHECK(d->from_ns < d->to_ns && d->filter.size <= BATCH_FILTER_BYTES_MAX);
+    if (!has_room(b, DELETE_BYTES_MAX + d->filter.size)) {
+        return E_LIMIT;
+    }
+    uint8_t *to = b->record + b->record_bytes;
+    *to++ = BATCH_DELETE;
+    to = put_varint(to, zigzag(d->from_ns));
+    to = put_varint(to, zigzag(d->to_ns));
+    to = put_text(to, d->filter);
+    b->record_bytes = (uint32_t)(to - b->record);
+    return OK;
+}
+
 static enum err state_reserve(struct writer *w, size_t bytes)
 {
     if (w->limit - w->size >= bytes) {
@@ -432,6 +449,20 @@ static enum err take_tag(struct bytes *in, struct batch_entry *out)
                : E_CORRUPT;
 }
 
+static enum err take_delete(struct bytes *in, struct batch_delete *out)
+{
+    uint64_t from, to;
+    TRY(bytes_take_varint(in, &from));
+    TRY(bytes_take_varint(in, &to));
+    TRY(take_text(in, &out->filter));
+    out->from_ns = unzigzag(from);
+    out->to_ns = unzigzag(to);
+    return out->from_ns < out->to_ns && out->filter.size <= BATCH_FILTER_BYTES_MAX &&
+                   topic_is_filter(out->filter)
+               ? OK
+               : E_CORRUPT;
+}
+
 static enum err take_entry(struct batch_reader *r, struct batch_entry *out)
 {
     uint8_t head;
@@ -456,6 +487,10 @@ static enum err take_entry(struct batch_reader *r, struct batch_entry *out)
     if (kind == BATCH_TEXT && rest == 0) {
         out->kind = BATCH_TEXT;
         return take_text_entry(&r->in, out);
+    }
+    if (kind == BATCH_DELETE && rest == 0) {
+        out->kind = BATCH_DELETE;
+        return take_delete(&r->in, &out->erased);
     }
     return E_CORRUPT;
 }

@@ -13,7 +13,12 @@
 #include "base/bytes.h"
 #include "base/number.h"
 
-enum { BATCH_RECORD_BYTES_MAX = 65520, BATCH_COLUMNS_MAX = 64, BATCH_HEADER_BYTES = 40 };
+enum {
+    BATCH_RECORD_BYTES_MAX = 65520,
+    BATCH_COLUMNS_MAX = 64,
+    BATCH_HEADER_BYTES = 40,
+    BATCH_FILTER_BYTES_MAX = 1024
+};
 
 struct batch {
     uint8_t *record;       /* BATCH_RECORD_BYTES_MAX bytes; entries start at BATCH_HEADER_BYTES. */
@@ -71,6 +76,14 @@ MUST_USE enum err batch_put_text(struct batch *b, uint32_t id, struct bytes text
 MUST_USE enum err batch_put_tag(struct batch *b, uint32_t group, uint8_t column, struct bytes key,
                                 struct bytes value);
 
+/* Say that what the series `filter` selects had at from_ns <= t < to_ns is gone; the engine's own
+ * (engine_delete.c). The filter is valid, at most BATCH_FILTER_BYTES_MAX. E_LIMIT as above. */
+struct batch_delete {
+    struct bytes filter;
+    int64_t from_ns, to_ns;
+};
+MUST_USE enum err batch_put_delete(struct batch *b, const struct batch_delete *d);
+
 /* Put (or, with an empty value, delete) a piece of broker state: `space` says whose, `key`
  * is 1..65535 bytes. Of two puts to one key the higher `stamp` stays. E_NO_MEMORY. */
 MUST_USE enum err batch_put_state(struct batch *b, uint8_t space, uint64_t stamp, struct bytes key,
@@ -82,7 +95,8 @@ enum batch_kind {
     BATCH_RECEIPT = 2,
     BATCH_SERIES = 3,
     BATCH_TEXT = 4,
-    BATCH_TAG = 5
+    BATCH_TAG = 5,
+    BATCH_DELETE = 6
 };
 
 struct batch_entry {
@@ -110,6 +124,7 @@ struct batch_entry {
         uint8_t column;
         struct bytes key, value; /* Borrowed from the record. */
     } tag;
+    struct batch_delete erased; /* BATCH_DELETE; the filter is borrowed. */
 };
 
 struct batch_reader {

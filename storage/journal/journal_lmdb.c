@@ -14,13 +14,13 @@
 #include "storage/journal/record.h"
 #include "storage/kv.h"
 
-/* Version 2 may hold texts.
+/* Version 2 may hold texts, version 3 tags, version 4 deletes.
  * COPY: while no more than that lives in the file, a file without gaps is written when it has grown
  * beyond twice that and a bit. More only comes when there is much to do, and then the space is used
  * again at once. */
 enum {
     FORMAT_OLDEST = 1,
-    FORMAT_VERSION = 3,
+    FORMAT_VERSION = 4,
     META_BYTES = 24,
     TABLES = 4,
     AHEAD_BYTES = 4 << 20, /* Fetched before they are read. */

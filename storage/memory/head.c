@@ -215,6 +215,13 @@ static const struct head_group *find_group(const struct head *h, uint32_t group,
     return g;
 }
 
+uint64_t head_group_rows(const struct head *h, uint32_t group)
+{
+    uint64_t rows;
+    (void)find_group(h, group, &rows);
+    return rows;
+}
+
 bool head_group_span(const struct head *h, uint32_t group, int64_t *first_ns, int64_t *last_ns)
 {
     uint64_t rows;

@@ -34,6 +34,9 @@ uint64_t head_rows(const struct head *h);
 /* Ids of groups with rows are below this. */
 uint32_t head_group_end(const struct head *h);
 
+/* Rows of a group. Any thread; stable for the one that appends. */
+uint64_t head_group_rows(const struct head *h, uint32_t group);
+
 /* Earliest and latest time of a group's rows. False: it has none. Any thread. */
 bool head_group_span(const struct head *h, uint32_t group, int64_t *first_ns, int64_t *last_ns);
 
@@ -43,6 +46,7 @@ struct head_row {
     int64_t arrival_s;    /* 0: on time. */
     uint64_t columns;     /* Bit c: column c has a value. */
     const double *values; /* One for each set bit, by ascending column. */
+    uint64_t gone;        /* Bits of `columns` whose values are to be left out: deleted since. */
 };
 
 /* Walks the rows of one group in journal order, as far as they were published at init. */

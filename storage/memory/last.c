@@ -117,10 +117,13 @@ enum err last_put_row(struct last *l, const struct batch_entry *row)
     write_begin(cells);
     for (uint64_t left = row->row.columns; left != 0; left &= left - 1, value++) {
         struct last_cell *c = &cells->at[__builtin_ctzll(left)];
-        if (row->row.time_ns >= atomic_load_explicit(&c->time_ns, memory_order_relaxed)) {
+        const int64_t kept_ns = atomic_load_explicit(&c->time_ns, memory_order_relaxed);
+        if (row->row.time_ns >= last_least(kept_ns)) {
             uint64_t bits;
             memcpy(&bits, value, sizeof bits);
             write_cell(c, row->row.time_ns, bits);
+        } else if (last_is_bound(kept_ns)) {
+            write_cell(c, kept_ns, ++l->tokens);
         }
     }
     write_end(cells);
@@ -135,7 +138,8 @@ enum err last_restore(struct last *l, const struct last_entry *entry, unsigned c
     void *dirty;
     TRY(segments_reserve(&l->dirty, sizeof(atomic_bool), entry->ref.group, &dirty));
     TRY(reserve_cells(l, entry->ref.group, columns, &cells));
-    write_cell(&cells->at[entry->ref.column], entry->time_ns, entry->bits);
+    write_cell(&cells->at[entry->ref.column], entry->time_ns,
+               last_is_bound(entry->time_ns) ? ++l->tokens : entry->bits);
     note_group(l, entry->ref.group);
     return OK;
 }
@@ -157,8 +161,8 @@ bool last_is_newest(const struct last *l, const struct batch_entry *row)
     for (uint64_t left = row->row.columns; cells != NULL && left != 0; left &= left - 1) {
         const unsigned column = (unsigned)__builtin_ctzll(left);
         if (column < cells->room &&
-            row->row.time_ns <=
-                atomic_load_explicit(&cells->at[column].time_ns, memory_order_relaxed)) {
+            row->row.time_ns <= last_least(atomic_load_explicit(&cells->at[column].time_ns,
+                                                                memory_order_relaxed))) {
             return false;
         }
     }
@@ -172,11 +176,48 @@ enum err last_find(const struct last *l, struct series_ref ref, int64_t *time_ns
     int64_t time = cells == NULL || ref.column >= cells->room
                        ? LAST_NEVER
                        : last_cell_read(cells, ref.column, &bits);
-    if (time == LAST_NEVER) {
-        return E_NOT_FOUND;
+    if (time < 0) {
+        return time == LAST_NEVER ? E_NOT_FOUND : E_MORE;
     }
     *time_ns = time;
     memcpy(value, &bits, sizeof bits);
+    return OK;
+}
+
+void last_forget(struct last *l, struct series_ref ref, int64_t from_ns, int64_t to_ns)
+{
+    const _Atomic(struct last_cells *) *slot = segments_find(&l->groups, sizeof *slot, ref.group);
+    struct last_cells *cells =
+        slot == NULL ? NULL : atomic_load_explicit(slot, memory_order_relaxed);
+    if (cells == NULL || ref.column >= cells->room) {
+        return;
+    }
+    struct last_cell *c = &cells->at[ref.column];
+    const int64_t kept_ns = atomic_load_explicit(&c->time_ns, memory_order_relaxed);
+    /* What is left before a bound is at most one less. */
+    const int64_t newest_ns = last_is_bound(kept_ns) ? last_least(kept_ns) - 1 : kept_ns;
+    const bool is_gone = from_ns <= newest_ns && newest_ns < to_ns;
+    if (kept_ns == LAST_NEVER || (!is_gone && !last_is_bound(kept_ns))) {
+        return;
+    }
+    write_begin(cells);
+    write_cell(c, !is_gone ? kept_ns : from_ns > 0 ? -from_ns : LAST_NEVER, ++l->tokens);
+    write_end(cells);
+    atomic_store_explicit(last_dirty(l, ref.group), true, memory_order_release);
+}
+
+enum err last_bound(const struct last *l, struct series_ref ref, int64_t *bound_ns, uint64_t *token)
+{
+    const struct last_cells *cells = last_cells_find(l, ref.group);
+    uint64_t bits = 0;
+    const int64_t time_ns = cells == NULL || ref.column >= cells->room
+                                ? LAST_NEVER
+                                : last_cell_read(cells, ref.column, &bits);
+    if (!last_is_bound(time_ns)) {
+        return E_NOT_FOUND;
+    }
+    *bound_ns = -time_ns;
+    *token = bits;
     return OK;
 }
 

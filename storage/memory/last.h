@@ -22,7 +22,16 @@ MUST_USE enum err last_put_row(struct last *l, const struct batch_entry *row);
 /* Whether a BATCH_ROW is newer than all that its columns have. The putting thread. */
 bool last_is_newest(const struct last *l, const struct batch_entry *row);
 
-/* E_NOT_FOUND: none yet. */
+/* What the series had at from_ns <= t < to_ns is gone. If the newest was among it, the series has
+ * none, or one that is to be looked for. The putting thread. */
+void last_forget(struct last *l, struct series_ref ref, int64_t from_ns, int64_t to_ns);
+
+/* Of a series whose newest value is to be looked for: it is before `bound_ns`, if there is one. The
+ * token changes when it may be another one. E_NOT_FOUND: not such a series. */
+MUST_USE enum err last_bound(const struct last *l, struct series_ref ref, int64_t *bound_ns,
+                             uint64_t *token);
+
+/* E_NOT_FOUND: none yet. E_MORE: it is to be looked for. */
 MUST_USE enum err last_find(const struct last *l, struct series_ref ref, int64_t *time_ns,
                             double *value);
 

@@ -50,7 +50,8 @@ static enum err add_group(void *context, uint32_t group)
     for (unsigned i = 0; cells != NULL && i < cells->room; i++) {
         struct last_entry entry = {.ref = {group, (uint8_t)i}};
         entry.time_ns = last_cell_read(cells, i, &entry.bits);
-        if (entry.time_ns != LAST_NEVER && entry.time_ns >= m->horizon_ns) {
+        entry.bits = last_is_bound(entry.time_ns) ? 0 : entry.bits;
+        if (entry.time_ns != LAST_NEVER && last_least(entry.time_ns) >= m->horizon_ns) {
             last_pack_put(&m->state, &m->out, &entry);
         }
     }
@@ -102,8 +103,8 @@ static enum err load_entry(const struct loading *loading, const struct last_entr
 {
     const struct group *g = catalogue_group(loading->catalogue, entry->ref.group);
     const unsigned columns = g == NULL ? 0 : atomic_load(&g->columns);
-    if (entry->ref.column >= columns || entry->time_ns < TIMESTAMP_MIN_NS ||
-        entry->time_ns >= TIMESTAMP_MAX_NS) {
+    const int64_t time_ns = last_least(entry->time_ns);
+    if (entry->ref.column >= columns || time_ns < TIMESTAMP_MIN_NS || time_ns >= TIMESTAMP_MAX_NS) {
         return E_CORRUPT;
     }
     return last_restore(loading->last, entry, columns);

@@ -13,6 +13,19 @@
 
 #define LAST_NEVER INT64_MIN
 
+/* A cell whose newest value was deleted has the time -bound: what is left is before `bound`. Its
+ * bits are a token, another one whenever what is left may have changed. */
+static inline bool last_is_bound(int64_t time_ns)
+{
+    return time_ns < 0 && time_ns != LAST_NEVER;
+}
+
+/* A value at or after this is the newest. */
+static inline int64_t last_least(int64_t time_ns)
+{
+    return last_is_bound(time_ns) ? -time_ns : time_ns;
+}
+
 struct last_cell {
     _Atomic int64_t time_ns;
     _Atomic uint64_t bits;
@@ -30,6 +43,7 @@ struct last {
     struct segments dirty;  /* atomic_bool: the file has the group otherwise. */
     struct arena arena;     /* Cells; the putting thread's. */
     atomic_uint group_end;
+    uint64_t tokens; /* Given to bounds; the putting thread's. */
 
     /* The saving thread's. */
     struct pack_table table;

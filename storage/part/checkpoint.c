@@ -127,6 +127,7 @@ static enum err write_groups(struct run *r, struct part_period period, struct pa
     struct cutter_counts counts = {0};
     const uint32_t end = group_end(c);
     for (uint32_t group = 0; group < end; group++) {
+        TRY(erasure_of_head(c->erasure, group, &r->rows.cuts));
         TRY(row_set_gather(&r->rows, c->heads, c->head_count, group, period));
         struct supply supply = {&r->rows, 0};
         TRY(cutter_write(r->cutter, group, &(struct cutter_source){fill, &supply}, &sink, &counts));
@@ -138,6 +139,19 @@ static enum err write_groups(struct run *r, struct part_period period, struct pa
     done->chunk_bytes += counts.chunk_bytes;
     done->partitions++;
     return OK;
+}
+
+static enum err write_flush(struct run *r, struct part *part, struct part_flush *flush,
+                            struct checkpoint_result *done)
+{
+    const struct checkpoint *c = r->checkpoint;
+    const struct part_period period = part_period(part);
+    const uint64_t before = part_applied(part);
+    if (tombs_between(c->erasure->tombs, before, c->applied, period.start_ns, period.end_ns)) {
+        TRY(part_flush_note(flush, before));
+    }
+    TRY(write_groups(r, period, flush, done));
+    return part_flush_end(flush, c->applied);
 }
 
 static enum err write_partition(struct run *r, struct part_period period)
@@ -154,10 +168,7 @@ static enum err write_partition(struct run *r, struct part_period period)
         return OK; /* Complete already, by a try before this one. */
     }
     TRY(part_flush_begin(part, &flush));
-    enum err e = write_groups(r, period, flush, &done);
-    if (e == OK) {
-        e = part_flush_end(flush, c->applied);
-    }
+    enum err e = write_flush(r, part, flush, &done);
     if (e != OK) {
         part_flush_abort(flush);
         return e;

@@ -10,14 +10,16 @@
 
 #include <stdint.h>
 
+#include "storage/erase/erasure.h"
 #include "storage/memory/head.h"
 #include "storage/part/part.h"
 
 struct checkpoint {
     struct head *const *heads; /* Frozen, oldest first. */
     unsigned head_count;
-    uint64_t applied;    /* Journal position of the last row in them. */
-    int64_t partition_s; /* Length of a period. */
+    uint64_t applied;              /* Journal position of the last row in them. */
+    int64_t partition_s;           /* Length of a period. */
+    const struct erasure *erasure; /* What is left out of the heads. */
     /* Find the partition of `period`, or open (make) it. The part stays the giver's, who holds it
      * until checkpoint_write() returns. E_NOT_FOUND: the period is beyond retention, leave its rows
      * out. */

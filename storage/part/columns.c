@@ -195,10 +195,13 @@ enum err columns_put_row(struct columns *c, const struct head_row *row)
 {
     const double *value = row->values;
     const uint32_t arrival_s = (uint32_t)row->arrival_s;
-    TRY(use_columns(c, row->columns));
+    TRY(use_columns(c, row->columns & ~row->gone));
     const uint32_t at = place(c, row->time_ns, arrival_s);
     for (uint64_t left = row->columns; left != 0; left &= left - 1, value++) {
         const unsigned id = (unsigned)__builtin_ctzll(left);
+        if ((row->gone >> id & 1) != 0) {
+            continue;
+        }
         count_again(c, at, id, *value);
         TRY(put_version(c, id, *value, arrival_s));
     }

@@ -49,6 +49,9 @@ MUST_USE enum err columns_put_one(struct columns *c, const struct columns *from,
 MUST_USE enum err columns_put_chunk(struct columns *c, const struct chunk *chunk,
                                     struct chunk_scratch *scratch);
 
+/* The values of these columns at from_ns <= t < to_ns go, with what they were before. */
+void columns_erase(struct columns *c, uint64_t columns, int64_t from_ns, int64_t to_ns);
+
 /* The first `rows` rows go. */
 void columns_drop(struct columns *c, uint32_t rows);
 

@@ -25,6 +25,8 @@ struct merge {
     struct part *const *parts;
     size_t part_count;
     struct merge_damage damage;
+    const struct erasure *erasure;
+    struct cuts cuts; /* Of the group. */
     uint32_t group;
     struct part_cursor **cursors; /* One a part, open for the group; NULL before the first. */
     struct part_bundle *bundles;  /* One a part. */
@@ -37,18 +39,20 @@ struct merge {
     struct chunk_scratch *scratch;
 };
 
-enum err merge_create(struct part *const *parts, size_t count, const struct merge_damage *damage,
+enum err merge_create(const struct merge_sources *sources, const struct merge_damage *damage,
                       struct merge **out)
 {
     struct merge *m = calloc(1, sizeof *m);
     if (m == NULL) {
         return E_NO_MEMORY;
     }
-    m->parts = parts;
-    m->part_count = count;
+    m->parts = sources->parts;
+    m->part_count = sources->count;
+    m->erasure = sources->erasure;
     m->damage = *damage;
-    m->cursors = calloc(count + 1, sizeof(struct part_cursor *));
-    m->bundles = calloc(count + 1, sizeof *m->bundles);
+    cuts_init(&m->cuts);
+    m->cursors = calloc(m->part_count + 1, sizeof(struct part_cursor *));
+    m->bundles = calloc(m->part_count + 1, sizeof *m->bundles);
     if (m->cursors == NULL || m->bundles == NULL || chunk_scratch_create(&m->scratch) != OK) {
         merge_destroy(m);
         return E_NO_MEMORY;
@@ -85,6 +89,7 @@ void merge_destroy(struct merge *m)
     for (size_t i = 0; m->bundles != NULL && i < m->part_count; i++) {
         part_bundle_fini(&m->bundles[i]);
     }
+    cuts_fini(&m->cuts);
     free(m->cursors);
     free(m->bundles);
     free(m->refs);
@@ -186,6 +191,7 @@ enum err merge_start(struct merge *m, uint32_t group)
     }
     m->group = group;
     m->ref_count = m->next = 0;
+    TRY(erasure_of_file(m->erasure, group, false, &m->cuts));
     for (uint32_t i = 0; i < m->part_count; i++) {
         TRY(list_part(m, i));
     }
@@ -236,6 +242,19 @@ static enum err decode_bundled(struct merge *m, const struct ref *ref, struct co
     return e;
 }
 
+/* What was deleted since it was written goes. */
+static void erase(const struct merge *m, const struct ref *ref, struct columns *columns)
+{
+    const uint64_t position =
+        m->cuts.count == 0 ? 0 : part_position(m->parts[ref->part], ref->flush);
+    for (size_t i = 0; i < m->cuts.count; i++) {
+        const struct cut *cut = &m->cuts.at[i];
+        if (position < cut->position) {
+            columns_erase(columns, cut->columns, cut->from_ns, cut->to_ns);
+        }
+    }
+}
+
 static enum err decode(struct merge *m, const struct ref *ref, struct bytes key,
                        struct columns *columns)
 {
@@ -280,7 +299,12 @@ static enum err load(struct merge *m)
         m->next += e == E_CORRUPT;
         return e == E_CORRUPT ? OK : e;
     }
-    insert(m, columns, ref);
+    erase(m, ref, columns);
+    if (columns->rows > 0) {
+        insert(m, columns, ref);
+    } else {
+        m->spare[m->spare_count++] = columns;
+    }
     m->next++;
     return OK;
 }

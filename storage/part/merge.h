@@ -7,6 +7,7 @@
 #ifndef STORAGE_PART_MERGE_H
 #define STORAGE_PART_MERGE_H
 
+#include "storage/erase/erasure.h"
 #include "storage/part/columns.h"
 #include "storage/part/part.h"
 
@@ -18,9 +19,14 @@ struct merge_damage {
     void *context;
 };
 
-/* Parts in the order in which they win, the last over all; they live until merge_destroy().
- * E_NO_MEMORY. */
-MUST_USE enum err merge_create(struct part *const *parts, size_t count,
+/* Parts in the order in which they win, the last over all; they live until merge_destroy(), as does
+ * what says what to leave out of them. E_NO_MEMORY. */
+struct merge_sources {
+    struct part *const *parts;
+    size_t count;
+    const struct erasure *erasure;
+};
+MUST_USE enum err merge_create(const struct merge_sources *sources,
                                const struct merge_damage *damage, struct merge **out);
 void merge_destroy(struct merge *m); /* NULL is fine. */
 

@@ -183,6 +183,7 @@ void part_drop(struct part *p)
     signal_fini(&p->left);
     lock_fini(&p->lock);
     free(p->sources);
+    part_positions_free(atomic_load(&p->positions));
     free(p->path);
     free(p);
 }
@@ -246,4 +247,14 @@ enum err part_copy(struct part *p, const char *path)
 bool part_mark_damaged(struct part *p)
 {
     return !atomic_exchange(&p->damaged, true);
+}
+
+void part_set_swept(struct part *p, uint64_t generation)
+{
+    atomic_store(&p->swept, generation);
+}
+
+uint64_t part_swept(const struct part *p)
+{
+    return atomic_load(&p->swept);
 }

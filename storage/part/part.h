@@ -41,6 +41,9 @@ struct part_period part_period(const struct part *p); /* Of its name. */
 uint64_t part_id(const struct part *p);               /* Of this opening; never given twice. */
 uint64_t part_applied(const struct part *p);          /* Journal position its flushes cover. */
 uint32_t part_flush_count(const struct part *p);      /* Complete flushes; they count from 1. */
+/* Journal position up to which the values of a complete flush may have been written: deletes beyond
+ * it are not carried out there. 1 is the oldest flush. */
+uint64_t part_position(const struct part *p, uint32_t flush);
 uint64_t part_file_bytes(const struct part *p);
 int64_t part_changed_ns(const struct part *p); /* Wall clock of the last write to the file. */
 
@@ -61,6 +64,18 @@ MUST_USE enum err part_flush_key(struct part_flush *f, uint32_t group, int64_t f
 MUST_USE enum err part_flush_put(struct part_flush *f, struct bytes key, struct bytes chunk);
 MUST_USE enum err part_flush_end(struct part_flush *f, uint64_t applied);
 void part_flush_abort(struct part_flush *f);
+
+/* Part of a flush: remember of the flushes before this one that they were written up to `position`,
+ * and not up to where this one is. Needed where a delete lies between. */
+MUST_USE enum err part_flush_note(struct part_flush *f, uint64_t position);
+
+/* No delete up to `position` concerns anything in this part: it was looked at, or written so. Kept
+ * until it is closed; then it is to be found out again. */
+void part_clear(struct part *p, uint64_t position);
+
+/* Which generation of retention it was last looked at for, or written by; 0: none yet. */
+void part_set_swept(struct part *p, uint64_t generation);
+uint64_t part_swept(const struct part *p);
 
 /* Writing a sealed file: begin makes a part nobody else knows, in a file under another name; then
  * one flush as above; part_seal_end() after part_flush_end() gives the file its name, durably.

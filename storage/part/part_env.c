@@ -98,6 +98,7 @@ static enum err load_meta(struct part *p, struct kv_txn *txn)
         return E_CORRUPT;
     }
     TRY(part_env_load_sources(p, txn));
+    TRY(part_env_load_positions(p, txn));
     atomic_store(&p->applied, meta.applied);
     atomic_store(&p->flushes, meta.flushes);
     return OK;
@@ -135,7 +136,7 @@ static enum err make_tables(struct part *p, struct kv_txn *txn)
     if (!clean) {
         return E_CORRUPT;
     }
-    part_meta_write(&(struct part_meta){.period = p->name.period}, raw);
+    part_meta_write(&(struct part_meta){.period = p->name.period, .version = PART_VERSION}, raw);
     return kv_put(txn, p->meta, bytes_of("part"), (struct bytes){raw, sizeof raw}, KV_UPSERT);
 }
 

@@ -26,6 +26,9 @@ struct part {
     atomic_uint flushes;   /* Complete ones; a reader looks before it begins its transaction. */
     atomic_ullong applied;
     atomic_bool has_rollups; /* `rollups` may be read. */
+    atomic_ullong swept;
+    atomic_ullong cleared;                      /* See part_clear(). */
+    _Atomic(struct part_positions *) positions; /* See part_position.c; NULL: none. */
     uint64_t id;
     struct part_name name;
     bool read_only;          /* Never changed, not even cleaned. */
@@ -73,6 +76,14 @@ MUST_USE enum err part_env_load_sources(struct part *p, struct kv_txn *txn);
 
 /* Open the table of rollups, if there is one; nobody inside yet. */
 MUST_USE enum err part_env_open_rollups(struct part *p);
+/* Read which deletes lie between flushes; inside. */
+MUST_USE enum err part_env_load_positions(struct part *p, struct kv_txn *txn);
+/* Part of a flush: what it will be, with one note more. Shown when the flush is durable, or freed.
+ */
+MUST_USE enum err part_positions_note(struct part_flush *f, const struct part *p, uint32_t flush,
+                                      uint64_t position, struct part_positions **out);
+void part_positions_show(struct part *p, struct part_positions *noted);
+void part_positions_free(struct part_positions *all); /* NULL is fine. */
 
 /* Part of a flush: a pair of table "meta", of table "bundles" in order, of table "damaged". */
 MUST_USE enum err part_flush_say(struct part_flush *f, struct bytes key, struct bytes value);

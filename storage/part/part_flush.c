@@ -16,6 +16,7 @@ struct part_flush {
     uint32_t number;
     struct kv_table damaged, rollups; /* Made when needed. */
     bool has_damaged, has_bundles, has_rollups;
+    struct part_positions *noted; /* To be shown at the end; NULL: nothing. */
 };
 
 enum err part_flush_begin(struct part *p, struct part_flush **out)
@@ -116,14 +117,29 @@ enum err part_flush_rollup(struct part_flush *f, struct bytes key, struct bytes 
     return f->txn_bytes >= TXN_BYTES ? commit(f) : OK;
 }
 
+enum err part_flush_note(struct part_flush *f, uint64_t position)
+{
+    CHECK(f->noted == NULL);
+    return f->number == 1 ? OK
+                          : part_positions_note(f, f->part, f->number - 1, position, &f->noted);
+}
+
 enum err part_flush_end(struct part_flush *f, uint64_t applied)
 {
     struct part *p = f->part;
     uint8_t raw[PART_META_BYTES];
-    part_meta_write(&(struct part_meta){p->name.period, f->number, applied, f->has_bundles}, raw);
+    const bool is_noted = f->noted != NULL || atomic_load(&p->positions) != NULL;
+    const uint16_t version = is_noted         ? PART_VERSION_POSITIONS
+                             : f->has_bundles ? PART_VERSION_BUNDLES
+                                              : PART_VERSION;
+    part_meta_write(&(struct part_meta){p->name.period, f->number, applied, version}, raw);
     TRY(begin(f));
     TRY(kv_put(f->txn, p->meta, bytes_of("part"), (struct bytes){raw, sizeof raw}, KV_UPSERT));
     TRY(commit(f));
+    if (f->noted != NULL) {
+        part_positions_show(p, f->noted);
+        f->noted = NULL;
+    }
     atomic_store(&p->applied, applied);
     atomic_store(&p->flushes, f->number);
     part_flush_abort(f); /* Nothing left to undo. */
@@ -148,6 +164,7 @@ enum err part_confirm(struct part *p)
 void part_flush_abort(struct part_flush *f)
 {
     kv_abort(f->txn);
+    part_positions_free(f->noted);
     part_env_leave(f->part);
     free(f);
 }

@@ -54,7 +54,7 @@ static uint64_t checksum_of(const struct record *r)
 
 void part_meta_write(const struct part_meta *meta, uint8_t to[PART_META_BYTES])
 {
-    struct record r = {.version = meta->has_bundles ? PART_VERSION_BUNDLES : PART_VERSION,
+    struct record r = {.version = meta->version,
                        .start_ns = meta->period.start_ns,
                        .end_ns = meta->period.end_ns,
                        .flushes = meta->flushes,
@@ -74,10 +74,9 @@ enum err part_meta_read(struct bytes in, struct part_meta *out)
     if (memcmp(r.magic, magic, sizeof magic) != 0 || r.checksum != checksum_of(&r)) {
         return E_CORRUPT;
     }
-    if (r.version != PART_VERSION && r.version != PART_VERSION_BUNDLES) {
+    if (r.version < PART_VERSION || r.version > PART_VERSION_POSITIONS) {
         return E_VERSION;
     }
-    *out = (struct part_meta){
-        {r.start_ns, r.end_ns}, r.flushes, r.applied, r.version == PART_VERSION_BUNDLES};
+    *out = (struct part_meta){{r.start_ns, r.end_ns}, r.flushes, r.applied, r.version};
     return OK;
 }

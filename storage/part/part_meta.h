@@ -10,7 +10,9 @@
 #include "base/bytes.h"
 #include "storage/part/part.h"
 
-enum { PART_KEY_BYTES = 16, PART_META_BYTES = 48, PART_VERSION = 1, PART_VERSION_BUNDLES = 2 };
+/* Files without anything special; with bundles; with flushes told apart by their positions. */
+enum { PART_VERSION = 1, PART_VERSION_BUNDLES = 2, PART_VERSION_POSITIONS = 3 };
+enum { PART_KEY_BYTES = 16, PART_META_BYTES = 48 };
 
 /* Key of a chunk: sorts by (flush, group, time). */
 struct part_key {
@@ -27,7 +29,7 @@ struct part_meta {
     struct part_period period;
     uint32_t flushes;
     uint64_t applied;
-    bool has_bundles; /* The file has a version that older builds refuse. */
+    uint16_t version;
 };
 void part_meta_write(const struct part_meta *meta, uint8_t to[PART_META_BYTES]);
 /* E_CORRUPT, E_VERSION. */

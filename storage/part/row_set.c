@@ -14,6 +14,7 @@ void row_set_fini(struct row_set *s)
     free(s->rows);
     free(s->order);
     free(s->buffer);
+    cuts_fini(&s->cuts);
     row_set_init(s);
 }
 
@@ -46,9 +47,12 @@ static enum err gather_head(struct row_set *s, const struct head *h, uint32_t gr
         last_ns < period.start_ns) {
         return OK;
     }
+    cuts_aim(&s->cuts, h, group);
     head_cursor_init(&cursor, h, group);
-    while (head_cursor_next(&cursor, &row)) {
-        if (row.time_ns < period.start_ns || row.time_ns >= period.end_ns) {
+    for (uint64_t i = 0; head_cursor_next(&cursor, &row); i++) {
+        row.gone = cuts_of_row(&s->cuts, i, row.time_ns);
+        if (row.time_ns < period.start_ns || row.time_ns >= period.end_ns ||
+            (row.columns & ~row.gone) == 0) {
             continue;
         }
         if (s->count == s->limit) {

@@ -5,6 +5,7 @@
 #ifndef STORAGE_PART_ROW_SET_H
 #define STORAGE_PART_ROW_SET_H
 
+#include "storage/erase/cuts.h"
 #include "storage/memory/head.h"
 #include "storage/part/columns.h"
 #include "storage/part/part.h"
@@ -15,6 +16,7 @@ struct row_set {
     struct head_row *rows; /* As they came. */
     struct timed *order;   /* By time, then arrival; the payload is an index into `rows`. */
     struct timed *buffer;  /* For sorting; NULL until needed. */
+    struct cuts cuts;      /* What to leave out of the group gathered next; none at first. */
 };
 
 void row_set_init(struct row_set *s);

@@ -102,7 +102,8 @@ static enum err write_content(struct run *r)
 {
     const struct seal *s = r->seal;
     const struct merge_damage damage = {keep_damaged, r};
-    TRY(merge_create(s->parts, s->part_count, &damage, &r->merge));
+    const struct merge_sources sources = {s->parts, s->part_count, s->erasure};
+    TRY(merge_create(&sources, &damage, &r->merge));
     TRY(cutter_create(true, &r->cutter));
     TRY(part_bundler_create(r->flush, &r->bundler));
     TRY(rollup_build_create(r->flush, s->name.period, &r->rollups));

@@ -11,6 +11,7 @@
 
 #include <stdatomic.h>
 
+#include "storage/erase/erasure.h"
 #include "storage/part/part.h"
 
 struct seal {
@@ -18,8 +19,9 @@ struct seal {
     struct part_name name;     /* Of the file to make; its period holds those of all parts. */
     struct part *const *parts; /* The last wins; they do not change meanwhile. */
     size_t part_count;
-    uint32_t group_end;      /* Groups are below this. */
-    const atomic_bool *stop; /* Set: leave it, nothing stays. */
+    uint32_t group_end;            /* Groups are below this. */
+    const struct erasure *erasure; /* What to leave out of the parts. */
+    const atomic_bool *stop;       /* Set: leave it, nothing stays. */
 };
 
 struct seal_result {

@@ -171,3 +171,26 @@ enum err seal_choose(const struct view_parts layer[VIEW_LAYERS], const struct se
     }
     return E_END;
 }
+
+static bool may_sweep(const struct part *p, const struct erasure *e)
+{
+    const struct part_period period = part_period(p);
+    return tombs_between(e->tombs, part_position(p, 1), UINT64_MAX, period.start_ns,
+                         period.end_ns) ||
+           (part_swept(p) != retention_generation(e->retention) &&
+            retention_shrinks(e->retention, period.start_ns, period.end_ns));
+}
+
+enum err seal_choose_sweep(const struct view_parts *sealed, const struct erasure *erasure,
+                           struct seal_choice *out)
+{
+    for (size_t i = 0; i < sealed->count; i++) {
+        if (may_sweep(sealed->at[i], erasure)) {
+            out->period = part_period(sealed->at[i]);
+            out->count = 1;
+            out->part[0] = sealed->at[i];
+            return OK;
+        }
+    }
+    return E_END;
+}

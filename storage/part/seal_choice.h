@@ -9,6 +9,7 @@
 #ifndef STORAGE_PART_SEAL_CHOICE_H
 #define STORAGE_PART_SEAL_CHOICE_H
 
+#include "storage/erase/erasure.h"
 #include "storage/view_parts.h"
 
 enum {
@@ -36,5 +37,10 @@ struct seal_choice {
 /* E_END: there is nothing to do. */
 MUST_USE enum err seal_choose(const struct view_parts layer[VIEW_LAYERS],
                               const struct seal_rules *rules, struct seal_choice *out);
+
+/* A sealed part that may hold what was deleted or is beyond retention, and was not looked at since:
+ * it alone. E_END: there is none. */
+MUST_USE enum err seal_choose_sweep(const struct view_parts *sealed, const struct erasure *erasure,
+                                    struct seal_choice *out);
 
 #endif /* STORAGE_PART_SEAL_CHOICE_H */

@@ -181,6 +181,16 @@ static enum err load_bundled(struct chunk_list *l, struct part *p, bool *found, 
     return *damaged || e == E_NOT_FOUND ? OK : e;
 }
 
+/* Up to where the values of the layer's chunks were written. */
+static void note_positions(struct chunk_list *l, uint8_t layer, const struct part *p)
+{
+    for (size_t i = 0; i < l->count; i++) {
+        if (l->entries[i].layer == layer) {
+            l->entries[i].position = part_position(p, l->entries[i].flush);
+        }
+    }
+}
+
 static enum err load_part(struct chunk_list *l, uint8_t layer, struct part *p)
 {
     struct part_cursor *cursor;
@@ -194,6 +204,7 @@ static enum err load_part(struct chunk_list *l, uint8_t layer, struct part *p)
     if (layer == VIEW_SEALED) {
         TRY(load_bundled(l, p, &is_bundled, &is_damaged));
         if (is_bundled) {
+            note_positions(l, layer, p);
             return OK;
         }
     }
@@ -202,6 +213,7 @@ static enum err load_part(struct chunk_list *l, uint8_t layer, struct part *p)
         e = walk(l, layer, cursor);
         part_cursor_close(cursor);
     }
+    note_positions(l, layer, p);
     if (e == E_CORRUPT) { /* Between the chunks: those that can be found are shown. */
         l->damaged[layer]++;
         return OK;

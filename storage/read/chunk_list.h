@@ -23,8 +23,9 @@ struct chunk_source {
 struct chunk_entry {
     uint8_t layer;
     uint32_t flush;
-    uint32_t points; /* NaN included. */
-    bool overlapped; /* Another entry of the list has times between first_ns and last_ns. */
+    uint32_t points;   /* NaN included. */
+    uint64_t position; /* Its values were written up to there: part_position(). */
+    bool overlapped;   /* Another entry of the list has times between first_ns and last_ns. */
     /* Of all rows, those without this column or with NaN in it too; first_ns is in the key. */
     int64_t first_ns, last_ns;
     struct chunk_stats stats; /* Of the series' column. */

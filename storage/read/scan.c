@@ -28,6 +28,8 @@ struct scan {
     struct chunk_list over; /* What lies over rollups. */
     struct rollup_scan rollups;
     int64_t chunks_to_ns; /* No rollup is of use before. */
+    struct cuts cuts;     /* Of the series, out of the tombs of this generation; 0: none yet. */
+    uint64_t cuts_of;
     struct points points;
     struct chosen *chosen; /* The chunks to decode now. */
     size_t chosen_count, chosen_limit;
@@ -65,6 +67,7 @@ void scan_destroy(struct scan *s)
     chunk_list_fini(&s->over);
     rollup_scan_fini(&s->rollups);
     points_fini(&s->points);
+    cuts_fini(&s->cuts);
     free(s->arrivals);
     free(s->chosen);
     free(s);
@@ -77,8 +80,11 @@ void scan_set_known(struct scan *s, int64_t known_ns)
 
 void scan_start(struct scan *s, struct series_ref ref, int64_t from_ns, int64_t to_ns)
 {
+    const int64_t horizon_ns = engine_horizon(s->engine, ref);
     s->series = ref;
-    s->at_ns = from_ns;
+    s->cuts_of = 0;
+    s->cuts.count = 0;
+    s->at_ns = from_ns > horizon_ns ? from_ns : horizon_ns;
     s->to_ns = to_ns;
     s->chunks_to_ns = from_ns;
 }
@@ -115,9 +121,10 @@ static enum err add_head(struct scan *s, const struct head *h)
     struct head_cursor cursor;
     struct head_row row;
     struct points *p = &s->points;
+    cuts_aim(&s->cuts, h, s->series.group);
     head_cursor_init(&cursor, h, s->series.group);
-    while (head_cursor_next(&cursor, &row)) {
-        if ((row.columns & bit) == 0) {
+    for (uint64_t i = 0; head_cursor_next(&cursor, &row); i++) {
+        if ((row.columns & bit) == 0 || cuts_of_row(&s->cuts, i, row.time_ns) != 0) {
             continue;
         }
         if (p->count == p->limit || p->count == POINTS_MAX) {
@@ -158,7 +165,7 @@ static enum err keep_known(struct scan *s, const struct chunk *chunk, uint32_t *
 }
 
 /* Decode the series' points of one chunk behind those gathered already. */
-static enum err decode(struct scan *s, const struct chunk *chunk)
+static enum err decode(struct scan *s, const struct chunk *chunk, uint64_t position)
 {
     struct points *p = &s->points;
     uint32_t count;
@@ -171,6 +178,7 @@ static enum err decode(struct scan *s, const struct chunk *chunk)
     TRY(chunk_points(chunk, (unsigned)index, s->times, s->scratch, p->times + p->count,
                      p->values + p->count, &count));
     TRY(keep_known(s, chunk, &count));
+    count = cuts_keep(&s->cuts, position, p->times + p->count, p->values + p->count, count);
     points_take(p, count);
     return OK;
 }
@@ -188,7 +196,7 @@ static enum err add_chunk(struct scan *s, struct part *part, struct part_cursor 
         e = chunk_read(key, value, &chunk);
     }
     if (e == OK) {
-        e = decode(s, &chunk);
+        e = decode(s, &chunk, part_position(part, place.flush));
     }
     if (e == E_CORRUPT || e == E_VERSION || e == E_NOT_FOUND) {
         report_damage(s, part, 1);
@@ -202,7 +210,7 @@ static enum err add_bundled(struct scan *s, struct part *part)
 {
     struct chunk chunk;
     enum err e = part_bundle_find(&s->list.bundle, part, s->series.group, &chunk);
-    if (e == OK && (e = decode(s, &chunk)) == E_CORRUPT) {
+    if (e == OK && (e = decode(s, &chunk, part_position(part, 1))) == E_CORRUPT) {
         report_damage(s, part, 1);
         e = OK;
     }
@@ -252,8 +260,9 @@ static int by_rank(const void *a, const void *b)
 static bool is_whole(const struct scan *s, const struct view *view, const struct chunk_entry *e,
                      int64_t end_ns)
 {
-    return s->buckets != NULL && !e->overlapped && e->first_ns >= s->at_ns && e->last_ns < end_ns &&
-           e->last_ns < buckets_find(s->buckets, e->first_ns).end_ns &&
+    return s->buckets != NULL && !e->overlapped &&
+           !cuts_touch(&s->cuts, e->position, e->first_ns, e->last_ns) && e->first_ns >= s->at_ns &&
+           e->last_ns < end_ns && e->last_ns < buckets_find(s->buckets, e->first_ns).end_ns &&
            !heads_touch(s, view, e->first_ns, e->last_ns + 1);
 }
 
@@ -283,7 +292,7 @@ static enum err choose_chunks(struct scan *s, const struct view *view,
     bool overlapped = false;
     for (size_t i = 0; i < s->list.count; i++) {
         const struct chunk_entry *e = &s->list.entries[i];
-        if (e->last_ns < s->at_ns) {
+        if (e->last_ns < s->at_ns || cuts_cover(&s->cuts, e->position, e->first_ns, e->last_ns)) {
             continue;
         }
         if (e->first_ns >= *end_ns) {
@@ -358,6 +367,18 @@ static enum err cover_by_head(struct scan *s, const struct head *h, int64_t end_
     return OK;
 }
 
+/* A rollup knows nothing of what was deleted after it was made. */
+static enum err cover_by_cuts(struct scan *s, const struct part *sealed)
+{
+    for (size_t i = 0; i < s->cuts.count; i++) {
+        const struct cut *cut = &s->cuts.at[i];
+        if (part_position(sealed, 1) < cut->position) {
+            TRY(spans_add(&s->rollups.covered, cut->from_ns, cut->to_ns - 1));
+        }
+    }
+    return OK;
+}
+
 /* Find what lies over the sealed layer before `*end_ns`, which may come nearer. */
 static enum err cover(struct scan *s, const struct view *view, const struct chunk_source *source,
                       int64_t *end_ns)
@@ -366,6 +387,7 @@ static enum err cover(struct scan *s, const struct view *view, const struct chun
     struct spans *covered = &s->rollups.covered;
     upper.layer[VIEW_SEALED] = NULL;
     spans_clear(covered);
+    TRY(cover_by_cuts(s, source->layer[VIEW_SEALED]));
     if (upper.layer[VIEW_CLOSING] != NULL || upper.layer[VIEW_ACTIVE] != NULL) {
         TRY(load_list(s, &s->over, &upper, *end_ns));
         *end_ns = s->over.to_ns < *end_ns ? s->over.to_ns : *end_ns;
@@ -425,12 +447,25 @@ static enum err step_parts(struct scan *s, const struct view *view,
     return *whole == NULL && s->chosen_count > 0 ? add_chunks(s, source) : OK;
 }
 
+/* Mostly there are none, or they are known from the step before. */
+static enum err find_cuts(struct scan *s, const struct view *view)
+{
+    const uint64_t generation = view->tombs == NULL ? 0 : view->tombs->generation;
+    if (s->cuts_of != generation) {
+        s->cuts.count = 0;
+        TRY(tombs_cut_series(view->tombs, engine_catalogue(s->engine), s->series, &s->cuts));
+        s->cuts_of = generation;
+    }
+    return OK;
+}
+
 /* Read one window, which may turn out empty, and move behind it. */
 static enum err step(struct scan *s, const struct view *view, struct piece *out)
 {
     const struct chunk_entry *whole = NULL;
     int64_t end_ns;
     const struct chunk_source source = find_source(s, view, &end_ns);
+    TRY(find_cuts(s, view));
     if (may_roll_up(s, &source)) {
         TRY(step_rollups(s, view, &source, &end_ns, out));
         if (out->stats != NULL) {

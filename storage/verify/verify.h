@@ -22,7 +22,7 @@ typedef void verify_report(void *context, const struct verify_fault *fault);
 
 struct verify_totals {
     uint64_t files, bytes;
-    uint64_t series, texts, states, last_values;
+    uint64_t series, texts, states, last_values, deletes;
     uint64_t tagged;        /* Series with tags. */
     uint64_t records, rows; /* In the journal. */
     uint64_t partitions, flushes, chunks, rollups;

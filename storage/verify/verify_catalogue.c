@@ -234,6 +234,7 @@ static enum err look_into(struct verify *v, struct kv *kv)
     if (has_table(kv, "tags")) {
         TRY(verify_table(v, kv, "tags", on_tags));
     }
+    TRY(verify_deletes(v, kv));
     return verify_table(v, kv, v->catalogue_is_old ? "last" : "newest",
                         v->catalogue_is_old ? on_old_last : on_newest);
 }

@@ -23,6 +23,7 @@ struct verify {
     bool catalogue_is_old;  /* Of format version 1. */
     uint64_t names;         /* Series the catalogue's file tells of. */
     uint64_t last_position; /* Of the journal, ever. 0: unknown. */
+    uint64_t last_delete;   /* Position of the last one the catalogue has. */
     uint64_t pairs;         /* Of the table walked last. */
     bool newer;             /* Something is of a version this build does not know. */
     char file[512];         /* Being looked at. */
@@ -60,6 +61,10 @@ struct verify_versions {
 };
 bool verify_meta(struct verify *v, struct bytes value, struct verify_versions known,
                  uint32_t *version, uint64_t *number);
+
+/* Deletes the catalogue has, and, when the journal was looked at, whether it had them, too. */
+MUST_USE enum err verify_deletes(struct verify *v, struct kv *kv);
+void verify_delete_positions(struct verify *v);
 
 MUST_USE enum err verify_catalogue(struct verify *v);
 MUST_USE enum err verify_journal(struct verify *v);

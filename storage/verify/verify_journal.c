@@ -5,7 +5,7 @@
 #include "storage/journal/record.h"
 #include "storage/verify/verify_inside.h"
 
-enum { VERSION_OLD = 1, VERSION = 3, POSITION_BYTES = 8 };
+enum { VERSION_OLD = 1, VERSION = 4, POSITION_BYTES = 8 };
 
 static enum err on_journal_meta(struct verify *v, struct bytes key, struct bytes value)
 {
@@ -58,6 +58,7 @@ static const char *judge_entry(struct verify *v, const struct batch_entry *entry
     case BATCH_TEXT:
         *e = texts_define(v->texts, entry->text.id, entry->text.at);
         return *e == E_CORRUPT ? "a text that is none, or two of one number" : NULL;
+    case BATCH_DELETE:
     case BATCH_RECEIPT:
         return NULL;
     }
@@ -152,5 +153,6 @@ enum err verify_journal(struct verify *v)
     TRY(verify_open(v, &kv));
     e = look_into_journal(v, kv);
     kv_close(kv);
+    verify_delete_positions(v);
     return e;
 }

@@ -10,7 +10,7 @@ from xxh3 import xxh3
 ENVELOPE = struct.Struct("<2sBBIQQqQ")
 RECORD_MAX = 65520
 TIME_END = 7258118400 * 10**9  # 2200-01-01
-ROW, RECEIPT, SERIES, TEXT, TAG = 1, 2, 3, 4, 5
+ROW, RECEIPT, SERIES, TEXT, TAG, DELETE = 1, 2, 3, 4, 5, 6
 TEXT_MAX, TEXT_BITS_HIGH = 1024, 0xFFFC0000
 RETAINED_SPACE, RECEIPTS_SPACE = 1, 255
 RECEIPTS_MAX = 65536
@@ -21,6 +21,7 @@ Row = namedtuple("Row", "group time values")  # values: {column: bits}
 Receipt = namedtuple("Receipt", "client content packet_id time")
 Series = namedtuple("Series", "group column topic name")
 Text = namedtuple("Text", "id text")
+Delete = namedtuple("Delete", "start end filter")
 Tag = namedtuple("Tag", "group column key value")
 Retained = namedtuple("Retained", "qos expires properties payload")
 
@@ -41,7 +42,7 @@ def read_entries(data):
     while cursor.at < cursor.end:
         head = cursor.u8()
         kind, unit, form = head & 7, UNITS[head >> 3 & 3], head >> 5 & 3
-        need(head < 0x80 and kind in (ROW, RECEIPT, SERIES, TEXT, TAG), "entry", head)
+        need(head < 0x80 and kind in (ROW, RECEIPT, SERIES, TEXT, TAG, DELETE), "entry", head)
         if kind == SERIES:
             need(head == SERIES, "series entry", head)
             yield read_series(cursor)
@@ -49,6 +50,10 @@ def read_entries(data):
         if kind == TEXT:
             need(head == TEXT, "text entry", head)
             yield Text(cursor.varint(0, 2**32 - 1), text_of(cursor.take(cursor.varint(0, TEXT_MAX))))
+            continue
+        if kind == DELETE:
+            need(head == DELETE, "delete entry", head)
+            yield delete_of(cursor.zigzag(), cursor.zigzag(), cursor.take(cursor.varint(1, 1024)))
             continue
         if kind == TAG:
             need(head == TAG, "tag entry", head)
@@ -69,6 +74,25 @@ def text_of(data):
     text = data.decode()
     need("\0" not in text, "text with a 0 byte")
     return text
+
+
+def delete_of(start, end, raw):
+    need(start < end and 1 <= len(raw) <= 1024, "delete", start, end)
+    levels = raw.decode().split("/")
+    need(all(x in ("+", "#") or not set(x) & set("+#") for x in levels) and "#" not in levels[:-1], "filter", raw)
+    return Delete(start, end, levels)
+
+
+def takes(delete, path, time):
+    """Whether a delete takes away a point written before it."""
+    if not delete.start <= time < delete.end:
+        return False
+    levels = path.split("/")
+    wanted = delete.filter[:-1] if delete.filter[-1] == "#" else delete.filter
+    if path.startswith("$") and delete.filter[0] in ("+", "#"):
+        return False
+    enough = len(levels) >= len(wanted) if delete.filter[-1] == "#" else len(levels) == len(wanted)
+    return enough and all(w in ("+", x) for w, x in zip(wanted, levels))
 
 
 def read_series(cursor):
@@ -115,7 +139,7 @@ def read_value(cursor):
 def read_trimmed(value):
     """Position below which all is trimmed."""
     version, zero, trimmed, checksum = struct.unpack("<IIQQ", value)
-    need(version in (1, 2, 3) and zero == 0, "journal of version", version)
+    need(version in (1, 2, 3, 4) and zero == 0, "journal of version", version)
     need(xxh3(value[:16], 0) == checksum, "checksum of the journal's meta record")
     return trimmed
 

@@ -68,6 +68,9 @@ class Store:
         self.catalogue_version = version
         self.paths, self.known, self.topics, self.last, self.tags = {}, set(), {}, {}, {}
         self.read_names(environment) if version == 2 else self.read_names_v1(environment)
+        self.deletes = {}
+        for key, value in environment.read("deletes"):
+            self.read_delete(key, value)
         self.texts = {}
         for key, value in environment.read("texts"):
             self.read_texts(key, value)
@@ -102,6 +105,15 @@ class Store:
         need(len(path.encode()) <= 1024 and path not in self.known, "path", path)
         self.known.add(path)
         self.paths[group, column] = path
+
+    def read_delete(self, key, value):
+        (position,) = struct.unpack(">Q", key)
+        need(len(value) > 24 and xxh3(value[:-8], xxh3(key)) == int.from_bytes(value[-8:], "little"), "checksum of a delete")
+        self.deletes[position] = journal.delete_of(*struct.unpack_from("<qq", value), value[16:-8])
+
+    def is_gone(self, path, time, position):
+        """Whether a point that was written up to a position lies under a later delete."""
+        return any(at > position and journal.takes(delete, path, time) for at, delete in self.deletes.items())
 
     def read_texts(self, key, value):
         (pack,) = struct.unpack(">I", key)
@@ -188,6 +200,8 @@ class Store:
                 need(self.texts.setdefault(entry.id, entry.text) == entry.text, "two texts of number", entry.id)
             elif isinstance(entry, journal.Tag):
                 self.take_tag(entry)
+            elif isinstance(entry, journal.Delete):
+                need(self.deletes.setdefault(record.position, entry) == entry, "two deletes at position", record.position)
             elif isinstance(entry, journal.Receipt):
                 self.receipts.append(entry)
             else:
@@ -211,15 +225,23 @@ class Store:
         need(xxh3(value[:-8], 0) == int.from_bytes(value[-8:], "little"), "checksum of sources")
         return list(struct.iter_unpack("<qI", value[:-8]))
 
+    def read_positions(self, value):
+        """(flush, position): flushes up to this one were written up to there."""
+        need(xxh3(value[:-8], 0) == int.from_bytes(value[-8:], "little"), "checksum of positions")
+        notes = list(struct.iter_unpack("<IQ", value[:-8]))
+        need(notes and all(a[0] < b[0] and a[1] < b[1] for a, b in zip([(0, -1), *notes], notes)), "positions of flushes")
+        return notes
+
     def read_part(self, path, name):
         environment = Environment(path)
         meta = dict(environment.read("meta"))
         sealed, number = name[3] == "seal", int(name[2] or 0)
-        need(set(meta) == ({b"part", b"sources"} if sealed else {b"part"}), path.name, "meta records")
+        noted = {b"positions"} & set(meta)
+        need(set(meta) == ({b"part", b"sources"} if sealed else {b"part"} | noted), path.name, "meta records")
         value = meta[b"part"]
         need(len(value) == PART_META.size, path.name, "meta record")
         magic, version, zero, start, end, flushes, zero2, applied, checksum = PART_META.unpack(value)
-        need(magic == b"HJPT" and version in (1, 2) and zero == zero2 == 0, path.name, "version", version)
+        need(magic == b"HJPT" and version in ((3,) if noted else (1, 2)) and zero == zero2 == 0, path.name, "version", version)
         need(xxh3(value[:-8], 0) == checksum, path.name, "checksum of its meta record")
         need(start % S == end % S == 0 and (sealed or end - start == self.period_s * S), path.name, "length")
         need(all(period_of(t // S, self.period_s) == t // S for t in (start, end)), path.name, "start or end")
@@ -227,6 +249,8 @@ class Store:
         need(not sealed or (flushes == 1 and number > 0), path.name, "flushes")
         last = self.records[-1].position if self.records else self.trimmed - 1
         need(applied <= last, path.name, "applied", applied, "journal", last)
+        notes = self.read_positions(meta[b"positions"]) if noted else []
+        need(all(p < applied and f < flushes for f, p in notes), path.name, "positions of flushes")
         chunks = []
         ends = {}
         for key, value in environment.read("chunks"):
@@ -241,9 +265,10 @@ class Store:
             for bits in {bits for c in chunk.columns for bits in c.values}:
                 self.text(bits)
             ends[flush, group] = chunk.times[-1]
-            chunks.append((group, chunk))
+            chunks.append((group, chunk, next((p for f, p in notes if flush <= f), applied)))
         if version == 2:
-            chunks.extend(self.read_bundles(path, environment, start, end, {group for _, group in ends}))
+            bundled = self.read_bundles(path, environment, start, end, {group for _, group in ends})
+            chunks.extend((group, chunk, applied) for group, chunk in bundled)
         need(sealed or not list(environment.read("rollups")), path.name, "rollups of an active file")
         ends = {}
         for key, value in environment.read("rollups"):
@@ -276,7 +301,7 @@ class Store:
         need(start <= chunk.times[0] and last + length <= end, "rollups outside of the period")
         need(ends.get((group, level, column), -2**63) < chunk.times[0], "rollups overlap")
         buckets = {}
-        for chunk_group, other in chunks:
+        for chunk_group, other, _ in chunks:
             if chunk_group == group and other.times[0] < last + length and other.times[-1] >= chunk.times[0]:
                 for own in (c for c in other.columns if c.id == column):
                     for row, bits in zip(own.present, own.values):
@@ -307,24 +332,33 @@ class Store:
         """{path: {time: bits}}: sealed before active, chunks in order of their flushes, then what the journal has beyond them."""
         found = {}
         for part in self.parts:
-            for group, chunk in part.chunks:
-                for column in chunk.columns:
-                    times = [chunk.times[row] for row in column.present]
-                    found.setdefault(self.paths[group, column.id], {}).update(zip(times, column.values))
+            for path, time, bits in self.points_of(part):
+                found.setdefault(path, {})[time] = bits
         for position, row in self.rows:
             if all(position > p.applied for p in self.parts if p.start <= row.time < p.end):
                 for column, bits in row.values.items():
-                    found.setdefault(self.paths[row.group, column], {})[row.time] = bits
+                    path = self.paths[row.group, column]
+                    if not self.is_gone(path, row.time, position):
+                        found.setdefault(path, {})[row.time] = bits
         return found
 
+    def points_of(self, part):
+        for group, chunk, position in part.chunks:
+            for column in chunk.columns:
+                path = self.paths[group, column.id]
+                for row, bits in zip(column.present, column.values):
+                    if not self.is_gone(path, chunk.times[row], position):
+                        yield path, chunk.times[row], bits
+
     def check_last(self):
-        """Last values are never older than what was trimmed from the journal: than no chunk of records before."""
+        """Last values are never older than what was trimmed from the journal: than no point of records before. One below 0 tells
+        what the newest one left is before."""
+        places = {path: place for place, path in self.paths.items()}
         for part in self.parts:
             if part.applied < self.trimmed:
-                for group, chunk in part.chunks:
-                    for column in chunk.columns:
-                        newest = chunk.times[column.present[-1]]
-                        need(self.last.get((group, column.id), (-1,))[0] >= newest, "last value of group", group)
+                for path, time, _ in self.points_of(part):
+                    last = self.last.get(places[path], (-1,))[0]
+                    need(last >= time or time < -last, "last value of", path)
 
 
 def check_rollup_sum(got, values):

@@ -88,6 +88,21 @@ class Model:
         self.write(path, [], [(t, {0: value_of(self.rng, "odd", i)}) for i, t in enumerate(times)])
 
 
+def delete_some(server, model, start):
+    """A column in a window, a series, and some that are written again: in files, between flushes, and in the journal."""
+    for series_filter, begin, end in (("krakow/air/1/walk", start, start + 86400 * S), ("krakow/noise", 0, start + S),
+                                      ("krakow/+/square", start + 60 * S, start + 600 * S)):
+        server.run("delete", series_filter, "--from", begin, "--to", end, "--yes")
+        for path, points in model.points.items():
+            levels = zip(series_filter.split("/"), path.split("/"))
+            if path.count("/") == series_filter.count("/") and all(a in ("+", b) for a, b in levels):
+                for time in [t for t in points if begin <= t < end]:
+                    del points[time]
+    for path in [path for path, points in model.points.items() if not points]:
+        del model.points[path]
+    model.narrow("krakow/noise", range(start, start + 40 * 10**6, 10**6))
+
+
 def fill(model, rng, start):
     """One phase: steady, uneven and late times, rows that were written before and new ones among them."""
     model.wide("krakow/air/1", range(start, start + 3000 * 60 * S, 60 * S), 0.0)
@@ -133,8 +148,9 @@ def check_export(export, points):
             assert math.isnan(float(text)) if is_nan(want[time]) else bits_of(float(text)) == want[time], (path, time, text, value)
 
 
-@pytest.mark.parametrize("days, sealed", [(7, False), (1, False), (7, True), (1, True)])
-def test_a_store_at_rest_is_what_the_document_says(days, sealed):
+@pytest.mark.parametrize("days, sealed, deletes", [(7, False, False), (1, False, False), (7, True, False), (1, True, False), (7, False, True),
+                                                  (1, True, True)])
+def test_a_store_at_rest_is_what_the_document_says(days, sealed, deletes):
     rng = random.Random(days)
     with Server("--partition-days", str(days)) as server:
         wire = QueryWire(server.query_port)
@@ -143,8 +159,12 @@ def test_a_store_at_rest_is_what_the_document_says(days, sealed):
             start = T0 + phase * 86400 * S
             fill(model, rng, start)
             publish(server, start)
+            if deletes:
+                delete_some(server, model, start)
             if phase < 2:
                 server.run("admin", "seal" if sealed and phase == 0 else "checkpoint")
+            if deletes:
+                delete_some(server, model, start + 40 * 60 * S)
         export = server.points("#")
         wire.close()
         server.kill()

@@ -76,6 +76,19 @@ static inline size_t model_find(struct model *m, int64_t time_ns)
     return low;
 }
 
+/* What was put so far at from_ns <= t < to_ns goes. */
+static inline void model_erase(struct model *m, int64_t from_ns, int64_t to_ns)
+{
+    size_t kept = 0;
+    model_settle(m);
+    for (size_t i = 0; i < m->count; i++) {
+        if (m->points[i].time_ns < from_ns || m->points[i].time_ns >= to_ns) {
+            m->points[kept++] = m->points[i];
+        }
+    }
+    m->count = kept;
+}
+
 static inline void model_free(struct model *m)
 {
     free(m->points);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "storage/engine.h"
+#include "storage/read/newest.h"
 #include "storage/read/scan.h"
 #include "tests/lib/model.h"
 #include "tests/lib/rng.h"
@@ -23,6 +24,7 @@ static struct put {
     unsigned topic, field;
     int64_t time_ns, arrival_ns;
     double value;
+    bool is_gone; /* Deleted since. */
 } * history;
 static size_t put_count;
 
@@ -34,7 +36,7 @@ static void note_put(unsigned topic, unsigned field, int64_t time_ns, double val
         assert_non_null(history);
     }
     assert_true(put_count < PUTS_MAX);
-    history[put_count++] = (struct put){topic, field, time_ns, s.batch->arrival_ns, value};
+    history[put_count++] = (struct put){topic, field, time_ns, s.batch->arrival_ns, value, false};
 }
 
 static struct series_ref ref_of(unsigned topic, unsigned field)
@@ -92,6 +94,34 @@ static void expect_points(struct scan *scan, struct series_ref ref, struct model
     assert_int_equal(at, m->count);
 }
 
+/* What statistics stand for, and what is decoded, make up the same points. In years, since chunks
+ * of sealed files are long. */
+static void expect_sums(struct scan *scan, struct series_ref ref, const struct model *m)
+{
+    const struct buckets years = {BUCKET_FIXED, 366 * 24 * 60 * MINUTE_NS, NULL};
+    struct piece piece;
+    size_t count = 0;
+    double sum = 0, wanted = 0;
+    enum err e;
+    scan_start(scan, ref, 0, INT64_MAX);
+    while ((e = scan_next_piece(scan, &years, &piece)) == OK) {
+        count += piece.span.count;
+        for (size_t i = 0; i < piece.stats_count; i++) {
+            count += piece.stats[i].count;
+            sum += piece.stats[i].sum;
+        }
+        for (size_t i = 0; i < piece.span.count; i++) {
+            sum += piece.span.values[i];
+        }
+    }
+    assert_int_equal(e, E_END);
+    assert_int_equal(count, m->count);
+    for (size_t i = 0; i < m->count; i++) {
+        wanted += m->points[i].value;
+    }
+    assert_true(fabs(sum - wanted) < 1e-6 * (1 + wanted));
+}
+
 static void expect_series(struct scan *scan, unsigned topic, unsigned field)
 {
     struct model *m = &models[topic][field];
@@ -99,7 +129,10 @@ static void expect_series(struct scan *scan, unsigned topic, unsigned field)
     int64_t last_ns;
     double last;
     expect_points(scan, ref, m);
-    enum err e = engine_last(s.engine, ref, &last_ns, &last);
+    expect_sums(scan, ref, m);
+    struct newest newest = {NULL};
+    enum err e = newest_find(&newest, s.engine, ref, &last_ns, &last);
+    newest_fini(&newest);
     assert_int_equal(e, m->count == 0 ? E_NOT_FOUND : OK);
     if (m->count > 0) {
         assert_int_equal(last_ns, m->points[m->count - 1].time_ns);
@@ -125,7 +158,7 @@ static void expect_known(unsigned topic, unsigned field, int64_t known_ns)
     struct scan *scan = NULL;
     struct model then = {0};
     for (size_t i = 0; i < put_count && history[i].arrival_ns <= known_ns; i++) {
-        if (history[i].topic == topic && history[i].field == field) {
+        if (history[i].topic == topic && history[i].field == field && !history[i].is_gone) {
             model_put(&then, history[i].time_ns, history[i].value);
         }
     }
@@ -141,6 +174,64 @@ static void restart(void)
     store_close(&s);
     store_verify(&s);
     store_open(&s);
+}
+
+static void delete_points(const char *filter, int64_t from_ns, int64_t to_ns)
+{
+    static const char *const fields[FIELDS] = {"", "/pm25", "/wind/dir"};
+    const struct engine_delete d = {bytes_of(filter), from_ns, to_ns, s.batch->arrival_ns};
+    bool is_hit[TOPICS][FIELDS];
+    uint64_t series;
+    for (unsigned topic = 0; topic < TOPICS; topic++) {
+        for (unsigned field = 0; field < FIELDS; field++) {
+            char path[64];
+            (void)ref_of(topic, field);
+            snprintf(path, sizeof path, "k/air/%u%s", topic, fields[field]);
+            is_hit[topic][field] = topic_matches(bytes_of(filter), bytes_of(path));
+            if (is_hit[topic][field]) {
+                model_erase(&models[topic][field], from_ns, to_ns);
+            }
+        }
+    }
+    for (size_t i = 0; i < put_count; i++) {
+        struct put *p = &history[i];
+        p->is_gone |= is_hit[p->topic][p->field] && p->time_ns >= from_ns && p->time_ns < to_ns;
+    }
+    enum err e = engine_delete(s.engine, &d, &series);
+    while (e == E_LIMIT) { /* So many wait. */
+        (void)!store_checkpoint(&s);
+        assert_ok(store_seal(&s, true));
+        e = engine_delete(s.engine, &d, &series);
+    }
+    assert_ok(e);
+}
+
+/* A field, a device, a kind or everything (N: the number of a device); all time, from or to some
+ * time, or a window. */
+static void delete_anything(struct rng *rng)
+{
+    static const char *const filters[] = {
+        "k/air/N",    "k/air/N/pm25", "k/air/N/#", "k/air/+",       "k/air/+/wind/dir",
+        "k/+/N/pm25", "k/air/N/+",    "#",         "no/such/series"};
+    const int64_t now_ns = s.batch->arrival_ns;
+    char filter[64];
+    int64_t from_ns = now_ns - MINUTE_NS * rng_below(rng, 30000);
+    int64_t to_ns = from_ns + 1 + MINUTE_NS * rng_below(rng, rng_below(rng, 2) == 0 ? 60 : 20000);
+    snprintf(filter, sizeof filter, "%s", filters[rng_below(rng, 9)]);
+    char *number = strchr(filter, 'N');
+    if (number != NULL) {
+        *number = (char)('0' + rng_below(rng, TOPICS));
+    }
+    from_ns = rng_below(rng, 6) == 0 ? 0 : from_ns;
+    to_ns = rng_below(rng, 6) == 0 ? INT64_MAX : to_ns;
+    delete_points(filter, from_ns, to_ns);
+}
+
+static void maybe_delete(struct rng *rng)
+{
+    if (rng_below(rng, 3) == 0) {
+        delete_anything(rng);
+    }
 }
 
 static void seal_anything(struct rng *rng)
@@ -161,7 +252,9 @@ static void seal_anything(struct rng *rng)
     if (luck == 2) { /* A checkpoint goes on beside it. */
         (void)!store_checkpoint(&s);
     }
+    maybe_delete(rng);
     assert_ok(engine_seal_run(s.engine));
+    maybe_delete(rng);
     if (luck == 3) { /* Dies before the old files are gone. */
         restart();
         return;
@@ -171,6 +264,7 @@ static void seal_anything(struct rng *rng)
 
 static void do_anything(struct rng *rng)
 {
+    maybe_delete(rng);
     switch (rng_below(rng, 14)) {
     case 7:
         store_go_on_with_a_snapshot(&s);
@@ -178,18 +272,30 @@ static void do_anything(struct rng *rng)
     case 0:
         (void)!store_checkpoint(&s); /* E_END when there is nothing. */
         break;
+    case 8: /* Something is deleted while it runs. */
+        if (engine_checkpoint_begin(s.engine) == OK) {
+            maybe_delete(rng);
+            const enum err result = engine_checkpoint_run(s.engine);
+            maybe_delete(rng);
+            assert_ok(engine_checkpoint_end(s.engine, result));
+        }
+        break;
     case 1:
         restart();
         break;
     case 2: /* Dies between flush and trim. */
         if (engine_checkpoint_begin(s.engine) == OK) {
+            maybe_delete(rng);
             assert_ok(engine_checkpoint_run(s.engine));
+            maybe_delete(rng);
         }
         restart();
         break;
     case 3: /* Fails after all was flushed, is tried again later. */
         if (engine_checkpoint_begin(s.engine) == OK) {
+            maybe_delete(rng);
             assert_ok(engine_checkpoint_run(s.engine));
+            maybe_delete(rng);
             assert_int_equal(engine_checkpoint_end(s.engine, E_IO), E_IO);
         }
         break;

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "storage/part/seal.h"
 #include "storage/kv.h"
+#include "storage/part/seal.h"
 #include "tests/lib/directory.h"
 #include "tests/lib/test.h"
 
@@ -68,7 +68,9 @@ static struct part_name name_of(enum part_kind kind, uint32_t number)
 static struct part *seal(struct part *from, uint32_t number, struct seal_result *result)
 {
     static const atomic_bool stop = false;
-    const struct seal work = {.directory = directory.path,
+    static const struct erasure nothing = {NULL, NULL, NULL};
+    const struct seal work = {.erasure = &nothing,
+                              .directory = directory.path,
                               .name = name_of(PART_SEALED, number),
                               .parts = &from,
                               .part_count = 1,

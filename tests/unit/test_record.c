@@ -43,6 +43,16 @@ static struct batch *example_of_texts(void)
     return b;
 }
 
+static struct batch *example_of_deletes(void)
+{
+    struct batch *b = NULL;
+    const int64_t t = INT64_C(1479877011) * 1000000000;
+    assert_ok(batch_create(&b));
+    assert_ok(batch_put_delete(b, &(struct batch_delete){bytes_of("krakow/air/+/pm25"), t, t + 1}));
+    assert_ok(batch_put_delete(b, &(struct batch_delete){bytes_of("#"), 0, INT64_MAX}));
+    return b;
+}
+
 /* HEJNAL_GOLDEN_WRITE=1 makes the file anew: only when docs/FORMAT.md changes with it. */
 static void expect_golden(struct batch *b, const char *path)
 {
@@ -68,6 +78,7 @@ static void a_record_is_what_the_golden_file_says(void **state)
     (void)state;
     expect_golden(example(), TESTS_DIR "/golden/journal_record.bin");
     expect_golden(example_of_texts(), TESTS_DIR "/golden/journal_record_texts.bin");
+    expect_golden(example_of_deletes(), TESTS_DIR "/golden/journal_record_deletes.bin");
 }
 
 static void the_header_comes_back(void **state)

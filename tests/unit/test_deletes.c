@@ -1,0 +1,221 @@
+/* Deletes and retention by filter, as the engine carries them out. That every history comes out
+ * right is for test_engine_model.c; this is what it does not see. */
+
+#include "base/clock.h"
+#include "storage/erase/tombs.h"
+#include "storage/read/newest.h"
+#include "storage/read/scan.h"
+#include "tests/lib/store.h"
+
+#define T0     (INT64_C(1479877011) * NS_PER_S)
+#define DAY_NS (INT64_C(86400) * NS_PER_S)
+
+static struct store s;
+
+static int make(void **state)
+{
+    (void)state;
+    store_make(&s);
+    return 0;
+}
+
+static int clear(void **state)
+{
+    (void)state;
+    store_remove(&s);
+    return 0;
+}
+
+static void put(const char *path, int64_t time_ns, double value)
+{
+    assert_ok(store_put(&s, store_series(&s, path, ""), time_ns, value));
+}
+
+static uint64_t erase(const char *filter, int64_t from_ns, int64_t to_ns)
+{
+    const struct engine_delete d = {bytes_of(filter), from_ns, to_ns, T0};
+    uint64_t series = 0;
+    assert_ok(engine_delete(s.engine, &d, &series));
+    return series;
+}
+
+static size_t count(const char *path)
+{
+    struct scan *scan = NULL;
+    struct span span;
+    size_t points = 0;
+    assert_ok(scan_create(s.engine, &scan));
+    scan_start(scan, store_series(&s, path, ""), 0, INT64_MAX);
+    while (scan_next(scan, &span) == OK) {
+        points += span.count;
+    }
+    scan_destroy(scan);
+    return points;
+}
+
+static struct engine_stats stats(void)
+{
+    struct engine_stats now;
+    engine_stats(s.engine, &now);
+    return now;
+}
+
+static int64_t newest(const char *path)
+{
+    struct newest n = {NULL};
+    int64_t time_ns = -1;
+    double value;
+    const enum err e = newest_find(&n, s.engine, store_series(&s, path, ""), &time_ns, &value);
+    newest_fini(&n);
+    assert_true(e == OK || e == E_NOT_FOUND);
+    return e == OK ? time_ns : -1;
+}
+
+static void a_delete_of_nothing_writes_nothing(void **state)
+{
+    (void)state;
+    put("a", T0, 1);
+    assert_ok(store_write(&s));
+    const uint64_t position = stats().journal_position;
+    assert_int_equal(erase("b/#", 0, INT64_MAX), 0);
+    assert_int_equal(stats().journal_position, position);
+    assert_int_equal(erase("+", 0, INT64_MAX), 1);
+    assert_int_equal(count("a"), 0);
+    assert_int_equal(stats().deletes, 1);
+}
+
+static void a_tomb_goes_when_nothing_needs_it(void **state)
+{
+    (void)state;
+    put("a", T0, 1);
+    put("b", T0, 1);
+    assert_ok(store_write(&s));
+    erase("a", 0, INT64_MAX);
+    assert_int_equal(stats().deletes_waiting, 1);
+    assert_ok(store_checkpoint(&s)); /* Leaves it out. */
+    assert_int_equal(stats().deletes_waiting, 0);
+    erase("b", 0, INT64_MAX); /* It is in a flush now. */
+    assert_int_equal(stats().deletes_waiting, 1);
+    store_close(&s);
+    store_verify(&s);
+    store_open(&s);
+    assert_int_equal(stats().deletes_waiting, 1);
+    assert_int_equal(count("b"), 0);
+    (void)!store_checkpoint(&s);
+    assert_ok(store_seal(&s, true));
+    assert_int_equal(stats().deletes_waiting, 0);
+    assert_int_equal(count("b"), 0);
+}
+
+static void a_sealed_part_a_delete_does_not_concern_stays_as_it_is(void **state)
+{
+    (void)state;
+    put("a", T0, 1);
+    put("b", T0 + 60 * DAY_NS, 1);
+    assert_ok(store_write(&s));
+    assert_ok(store_checkpoint(&s));
+    assert_ok(store_seal(&s, true));
+    const uint64_t seals = stats().seals;
+    erase("b", 0, T0 + DAY_NS); /* Where it has nothing. */
+    assert_int_equal(stats().deletes_waiting, 1);
+    assert_ok(store_seal(&s, false));
+    assert_int_equal(stats().seals, seals);
+    assert_int_equal(stats().sweeps, 1);
+    assert_int_equal(stats().deletes_waiting, 0);
+    erase("a", 0, T0 + DAY_NS);
+    assert_ok(store_seal(&s, false));
+    assert_int_equal(stats().seals, seals + 1);
+    assert_int_equal(count("a"), 0);
+    assert_int_equal(count("b"), 1);
+}
+
+static void too_many_deletes_are_refused_until_files_are_sealed(void **state)
+{
+    const struct engine_delete d = {bytes_of("a"), 0, INT64_MAX, T0};
+    uint64_t series;
+    (void)state;
+    put("a", T0, 1);
+    assert_ok(store_write(&s));
+    assert_ok(store_checkpoint(&s));
+    for (int i = 0; i < TOMBS_MAX; i++) {
+        assert_ok(engine_delete(s.engine, &d, &series));
+    }
+    assert_int_equal(engine_delete(s.engine, &d, &series), E_LIMIT);
+    (void)!store_checkpoint(&s);
+    assert_ok(store_seal(&s, true));
+    assert_ok(engine_delete(s.engine, &d, &series));
+}
+
+static void the_newest_value_left_is_found_and_remembered(void **state)
+{
+    (void)state;
+    put("a", T0, 1);
+    put("a", T0 + 100 * DAY_NS, 2);
+    put("a", T0 + 200 * DAY_NS, 3);
+    assert_ok(store_write(&s));
+    assert_ok(store_checkpoint(&s));
+    erase("a", T0 + 150 * DAY_NS, INT64_MAX);
+    assert_int_equal(newest("a"), T0 + 100 * DAY_NS);
+    assert_int_equal(newest("a"), T0 + 100 * DAY_NS);
+    put("a", T0 + 120 * DAY_NS, 4); /* Before the window: it is looked for again. */
+    assert_ok(store_write(&s));
+    assert_int_equal(newest("a"), T0 + 120 * DAY_NS);
+    erase("a", T0 + 110 * DAY_NS, T0 + 130 * DAY_NS);
+    assert_int_equal(newest("a"), T0 + 100 * DAY_NS);
+    assert_ok(store_checkpoint(&s)); /* What is to be looked for is kept as that. */
+    store_close(&s);
+    store_open(&s);
+    assert_int_equal(newest("a"), T0 + 100 * DAY_NS);
+    put("a", T0 + 160 * DAY_NS, 5);
+    assert_ok(store_write(&s));
+    assert_int_equal(newest("a"), T0 + 160 * DAY_NS);
+    erase("a", 0, INT64_MAX);
+    assert_int_equal(newest("a"), -1);
+}
+
+static void each_series_is_kept_as_long_as_its_rule_says(void **state)
+{
+    static const struct retention_rule rules[] = {{{(const uint8_t *)"short/#", 7}, 30 * 86400}};
+    (void)state;
+    store_close(&s);
+    s.options.retention = rules;
+    s.options.retention_count = 1;
+    s.options.keep_s = 365 * 86400;
+    store_open(&s);
+    for (int day = 0; day < 100; day++) {
+        put("short/a", T0 + day * DAY_NS, day);
+        put("long/a", T0 + day * DAY_NS, day);
+    }
+    assert_ok(store_write(&s));
+    assert_ok(store_checkpoint(&s));
+    assert_ok(store_seal(&s, true));
+    engine_keep(s.engine, T0 + 100 * DAY_NS);
+    assert_int_equal(count("short/a"), 30); /* At once. */
+    assert_int_equal(count("long/a"), 100);
+    const uint64_t bytes = stats().disk_bytes;
+    assert_ok(store_seal(&s, false)); /* And its bytes. */
+    assert_true(stats().sweeps > 0 && stats().disk_bytes <= bytes);
+    assert_int_equal(store_seal(&s, false), E_END);
+    assert_int_equal(count("short/a"), 30);
+    engine_keep(s.engine, T0 + 200 * DAY_NS);
+    assert_int_equal(newest("short/a"), -1);
+    assert_int_equal(newest("long/a"), T0 + 99 * DAY_NS);
+    assert_ok(store_seal(&s, false));
+    engine_keep(s.engine, T0 + 1000 * DAY_NS);
+    assert_int_equal(stats().partitions, 0);
+    s.options.retention_count = 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_delete_of_nothing_writes_nothing, make, clear),
+        cmocka_unit_test_setup_teardown(a_tomb_goes_when_nothing_needs_it, make, clear),
+        cmocka_unit_test_setup_teardown(a_sealed_part_a_delete_does_not_concern_stays_as_it_is,
+                                        make, clear),
+        cmocka_unit_test_setup_teardown(too_many_deletes_are_refused_until_files_are_sealed, make,
+                                        clear),
+        cmocka_unit_test_setup_teardown(the_newest_value_left_is_found_and_remembered, make, clear),
+        cmocka_unit_test_setup_teardown(each_series_is_kept_as_long_as_its_rule_says, make, clear)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
