@@ -14,7 +14,9 @@ Nothing is pinned: servers and loads share the cores. Acknowledged means on disk
 takes it to mean for itself. Medians of several runs. Bars are printed at the end; nothing fails by them."""
 
 import argparse
+import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -322,6 +324,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="one short run of each, with a tenth of the points")
     parser.add_argument("--only", choices=PARTS)
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # So that it, too, ends servers and wipes files.
     machine()
     parts = [arguments.only] if arguments.only else PARTS
     others = peers.available() if {"city", "real"} & set(parts) else []
