@@ -1,5 +1,5 @@
 /* Deletes: an entry of the journal, then a tomb in the view, until files and heads are written
- * without what lies under it. docs/decisions/0017-deletes.md.
+ * without what lies under it. docs/decisions/0021-deletes.md.
  *
  * Order is all: the tomb is in the view before newest values are forgotten, so whoever finds one
  * forgotten reads what is left under that tomb. */

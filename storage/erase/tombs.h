@@ -7,7 +7,7 @@
  * which it was written; the heads, which go on growing, by how many rows each group had then.
  *
  * A set never changes: another takes its place. References, any thread; made by the store thread.
- * docs/decisions/0017-deletes.md. */
+ * docs/decisions/0021-deletes.md. */
 
 #ifndef STORAGE_ERASE_TOMBS_H
 #define STORAGE_ERASE_TOMBS_H
