@@ -41,6 +41,8 @@ static enum err put_again(const struct batch_entry *entry)
                              entry->tag.value);
     case BATCH_TEXT:
         return batch_put_text(batch, entry->text.id, entry->text.at);
+    case BATCH_DELETE:
+        return batch_put_delete(batch, &entry->erased);
     }
     UNREACHABLE();
 }
@@ -62,6 +64,9 @@ static void expect_same(const struct batch_entry *a, const struct batch_entry *b
         CHECK(bytes_equal(a->tag.key, b->tag.key) && bytes_equal(a->tag.value, b->tag.value));
     } else if (a->kind == BATCH_TEXT) {
         CHECK(a->text.id == b->text.id && bytes_equal(a->text.at, b->text.at));
+    } else if (a->kind == BATCH_DELETE) {
+        CHECK(a->erased.from_ns == b->erased.from_ns && a->erased.to_ns == b->erased.to_ns);
+        CHECK(bytes_equal(a->erased.filter, b->erased.filter));
     } else {
         CHECK(a->series.group == b->series.group && a->series.column == b->series.column);
         CHECK(bytes_equal(a->series.topic, b->series.topic));
