@@ -239,9 +239,10 @@ def test_mqtt_js(shared_server, version):
 def test_the_command_line_is_a_paho_c_client(shared_server):
     server = shared_server
     import harness
+    before = server.stats()["mqtt.subscriptions"]
     sub = subprocess.Popen([str(harness.HEJNAL), "sub", "cli/#", "--count", "2", "--mqtt",
                             f"127.0.0.1:{server.mqtt_port}"], stdout=subprocess.PIPE, text=True)
-    time.sleep(0.5)
+    wait_until(lambda: server.stats()["mqtt.subscriptions"] > before)
     server.run("pub", "cli/a", "1.5", "--qos", "1")
     server.run("pub", "cli/b", "2.5", "--at", "2026-01-01T00:00:00Z")
     out = sub.communicate(timeout=10)[0].splitlines()
