@@ -87,6 +87,7 @@ static enum err look(struct part_bundle *k, struct part *p, struct kv_txn *txn, 
         k->part_id = part_id(p);
         k->from = group;
         k->to = last;
+        k->walk = k->view;
         k->state = state;
     }
     return e == E_END ? OK : e;
@@ -106,9 +107,28 @@ static enum err load(struct part_bundle *k, struct part *p, uint32_t group)
     return e;
 }
 
+/* Neighbours are asked for one after another: go on from the last one where that will do. */
+static enum err walk_to(struct part_bundle *k, uint32_t group)
+{
+    struct bundle_view walk = k->walk;
+    uint32_t at = walk.group;
+    enum err e = OK;
+    if (walk.is_walking && at == group) {
+        return OK;
+    }
+    if (!walk.is_walking || at > group) {
+        walk = k->view;
+        at = 0;
+    }
+    do {
+        e = bundle_next(&walk, &at, &k->body);
+    } while (e == OK && at < group);
+    k->walk = e == OK ? walk : k->view;
+    return e == OK && at == group ? OK : E_NOT_FOUND;
+}
+
 enum err part_bundle_find(struct part_bundle *k, struct part *p, uint32_t group, struct chunk *out)
 {
-    struct bytes body;
     if (!atomic_load_explicit(&p->has_bundles, memory_order_relaxed)) {
         return E_NOT_FOUND;
     }
@@ -116,8 +136,8 @@ enum err part_bundle_find(struct part_bundle *k, struct part *p, uint32_t group,
         TRY(load(k, p, group));
     }
     TRY(k->state);
-    TRY(bundle_find(&k->view, group, &body));
-    return brief_read(body, &k->view.base, out);
+    TRY(walk_to(k, group));
+    return brief_read(k->body, &k->view.base, out);
 }
 
 bool part_bundle_is_key(struct bytes key, uint32_t last)

@@ -20,7 +20,8 @@ struct part_bundle {
     uint32_t from, to;
     enum err
         state; /* OK: `view` tells; E_NOT_FOUND: they are not bundled; or why it can't be read. */
-    struct bundle_view view;
+    struct bundle_view view, walk; /* `walk`: behind the group found last, */
+    struct bytes body;             /* whose chunk this is. */
     uint8_t *bytes;
     size_t size, limit;
 };
