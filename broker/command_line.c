@@ -144,4 +144,12 @@ void command_line_print_help(FILE *to)
           "\n",
           to);
     config_print(to);
+    fputs("\n"
+          "Only the file has rules of retention; the first whose filter selects a series decides,\n"
+          "and where none does, retention_days (0: for ever):\n"
+          "\n"
+          "  retention:\n"
+          "    - filter: krakow/air/#\n"
+          "      days: 365\n",
+          to);
 }

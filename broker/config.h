@@ -1,5 +1,6 @@
 /* Every setting of the daemon, once: name, default, bounds, unit and sentence in one table. The
- * struct, the config file, the command line and --help all come from it.
+ * struct, the config file, the command line and --help all come from it. Only the rules of
+ * retention, a list, stand beside it, and in the file alone.
  *
  * main() fills one struct config, checks it and hands it down as const; nobody changes it after. */
 
@@ -12,6 +13,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "broker/retention_config.h"
 
 enum { CONFIG_TEXT_BYTES_MAX = 1024, CONFIG_COMPLAINT_BYTES_MAX = 2048 };
 
@@ -57,7 +59,8 @@ enum { CONFIG_TEXT_BYTES_MAX = 1024, CONFIG_COMPLAINT_BYTES_MAX = 2048 };
     NUMBER(partition_days, 7, 1, 3650, "days", "Length of a partition of a new store.")            \
     NUMBER(late_hours, 24, 0, 87600, "h",                                                          \
            "How long a partition waits for late data to be sealed.")                               \
-    NUMBER(retention_days, 0, 0, 36500, "days", "Age at which points go; 0: never.")               \
+    NUMBER(retention_days, 0, 0, 36500, "days",                                                    \
+           "Age at which points go that no rule says otherwise of; 0: never.")                     \
     NUMBER(journal_mb, 64, 1, 1048576, "MiB", "Journal size that starts a checkpoint.")            \
     NUMBER(journal_max_mb, 1024, 4, 1048576, "MiB", "Journal size at which writing stops.")        \
     NUMBER(head_mb, 64, 1, 1048576, "MiB", "New points in memory that start one, too.")            \
@@ -67,6 +70,7 @@ enum { CONFIG_TEXT_BYTES_MAX = 1024, CONFIG_COMPLAINT_BYTES_MAX = 2048 };
 #define CONFIG_TEXT(name, fallback, choices, sentence)             char name[CONFIG_TEXT_BYTES_MAX];
 struct config {
     CONFIG_MAP(CONFIG_NUMBER, CONFIG_TEXT)
+    struct retention_config retention;
 };
 #undef CONFIG_NUMBER
 #undef CONFIG_TEXT

@@ -1,4 +1,4 @@
-/* The config file: a flat YAML mapping of setting names to values. The door to libcyaml.
+/* The config file: a YAML mapping of setting names to values, and the section "retention".
  *
  * Strict: an unknown name, a name said twice, a wrong kind or a value out of bounds is refused with
  * one line that says where, what, and what would be right. */
@@ -16,7 +16,8 @@ enum { CONFIG_FILE_BYTES_MAX = 1 << 20 };
 MUST_USE enum err config_file_read(struct config *c, const char *path,
                                    char complaint[CONFIG_COMPLAINT_BYTES_MAX]);
 
-/* The same for text in memory; `path` is for complaints. E_MALFORMED. */
+/* The same for text in memory; `path` is for complaints. E_MALFORMED, E_NO_MEMORY.
+ */
 MUST_USE enum err config_file_parse(struct config *c, const char *path, struct bytes text,
                                     char complaint[CONFIG_COMPLAINT_BYTES_MAX]);
 

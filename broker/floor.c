@@ -4,7 +4,7 @@
 
 #include "base/log.h"
 
-enum { FINISH_MS_MAX = 10000, SECONDS_A_DAY = 86400, MS_A_SECOND = 1000 };
+enum { FINISH_MS_MAX = 10000, MS_A_SECOND = 1000 };
 
 struct floor {
     struct loop *loop;
@@ -89,7 +89,6 @@ static enum err build(struct floor *f, const struct floor_parts *parts)
     const struct ingest_options options = {
         .parcels = (unsigned)parts->config->ingest_buffers,
         .loops = parts->loops,
-        .retention_s = parts->config->retention_days * SECONDS_A_DAY,
         .new_series = {parts->config->client_series_burst, parts->config->client_series_per_s},
     };
     TRY(ingest_create(f->loop, parts->engine, parts->store, &options, &f->ingest));

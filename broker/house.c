@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/thread.h"
 #include "broker/floor.h"
 #include "broker/threads/workers.h"
@@ -51,13 +52,16 @@ static const char *explain_store(enum err e)
     }
 }
 
-/* Small sealed partitions grow together, but so that what retention lets go is a small part. */
+/* Small sealed partitions grow together, but so that what retention lets go is a small part. Files
+ * go as a whole when nothing in them is kept any longer, hence what is kept longest counts; what
+ * goes earlier is taken out of them a period at a time (docs/decisions/0023-retention.md). */
 static int64_t seal_span_s(const struct config *c)
 {
     const int64_t period_s = c->partition_days * SECONDS_A_DAY;
+    const int64_t kept_days = retention_config_longest(&c->retention, c->retention_days);
     int64_t span_s = (int64_t)SEAL_SPAN_DAYS * SECONDS_A_DAY;
-    if (c->retention_days > 0 && c->retention_days * SECONDS_A_DAY / RETENTION_PARTS < span_s) {
-        span_s = c->retention_days * SECONDS_A_DAY / RETENTION_PARTS;
+    if (kept_days > 0 && kept_days * SECONDS_A_DAY / RETENTION_PARTS < span_s) {
+        span_s = kept_days * SECONDS_A_DAY / RETENTION_PARTS;
     }
     return span_s > period_s ? span_s : period_s;
 }
@@ -65,6 +69,8 @@ static int64_t seal_span_s(const struct config *c)
 static enum err open_store(struct house *h, char *complaint)
 {
     const struct config *c = &h->config;
+    struct retention_rule rules[RETENTION_RULES_MAX];
+    retention_config_rules(&c->retention, rules);
     const struct engine_options options = {
         .directory = c->data,
         .series_max = (uint32_t)c->series_max,
@@ -75,19 +81,23 @@ static enum err open_store(struct house *h, char *complaint)
         .journal_bytes = (uint64_t)c->journal_mb << 20,
         .journal_map = (uint64_t)c->journal_max_mb << 20,
         .head_bytes = (uint64_t)c->head_mb << 20,
+        .retention = rules,
+        .retention_count = c->retention.count,
+        .keep_s = c->retention_days * SECONDS_A_DAY,
     };
     const enum err e = engine_open(&options, &h->engine);
     if (e != OK) {
         (void)snprintf(complaint, CONFIG_COMPLAINT_BYTES_MAX, "%s: %s", c->data, explain_store(e));
+        return e;
     }
-    return e;
+    engine_keep(h->engine, clock_wall_ns()); /* Before anybody asks. */
+    return OK;
 }
 
 static enum err start_store(struct house *h)
 {
-    const struct store_options options = {.retention_s = h->config.retention_days * SECONDS_A_DAY};
     TRY(workers_create((unsigned)h->config.workers, &h->workers));
-    return store_create(h->engine, h->workers, &options, &h->store);
+    return store_create(h->engine, h->workers, &h->store);
 }
 
 /* Cores this process may use. */

@@ -62,6 +62,9 @@ static void reload(int argc, char **argv)
             log_line(LOG_WARN, "main", "changed, but needs a restart: %s", config_name(i));
         }
     }
+    if (!retention_config_same(&command_line.config.retention, &reloaded.config.retention)) {
+        log_line(LOG_WARN, "main", "changed, but needs a restart: %s", RETENTION_CONFIG_NAME);
+    }
     log_line(LOG_INFO, "main", "settings read again");
 }
 

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 
 run_packages=(gcc make cmake ninja-build pkg-config protobuf-c-compiler libprotobuf-c-dev
-    libev-dev liblmdb-dev libxxhash-dev libck-dev libcyaml-dev libyaml-dev libpaho-mqtt-dev zlib1g-dev
+    libev-dev liblmdb-dev libxxhash-dev libck-dev libyaml-dev libpaho-mqtt-dev zlib1g-dev
     libcmocka-dev)
 test_packages=(clang libclang-rt-14-dev clang-format python3 python3-pytest python3-paho-mqtt
     mosquitto-clients libfiu-dev fiu-utils nodejs npm git)

@@ -137,14 +137,18 @@ MUST_USE enum err engine_snapshot_path(const struct engine *e, const char *name,
 /* Worker or store thread. E_NOT_FOUND. */
 MUST_USE enum err engine_snapshot_remove(struct engine *e, const char *name);
 
-/* Store thread: forget partitions that end at or before `horizon_ns`; files go when their last
- * reader does. Rows before the horizon are refused by whoever fills batches. */
-void engine_retain(struct engine *e, int64_t horizon_ns);
-/* The same by the rules of the options: what is too old at `wall_ns` is out of every sight. */
+/* Store thread, or before others start: what is too old at `wall_ns`, by the rules of the options,
+ * is out of every sight. Partitions of which nothing is kept any more go; their files when their
+ * last reader does. Of others sealing takes it. Rows too old are refused by whoever fills batches.
+ */
 void engine_keep(struct engine *e, int64_t wall_ns);
 
 /* Points of a series before this are not kept, and not shown. Any thread. */
 int64_t engine_horizon(struct engine *e, struct series_ref ref);
+/* The same for a series that is not there yet; and the latest of all: what is newer is kept,
+ * whatever its series. */
+int64_t engine_horizon_of_path(struct engine *e, struct bytes path);
+int64_t engine_horizon_latest(struct engine *e);
 
 /* Any thread. */
 struct catalogue *engine_catalogue(struct engine *e);

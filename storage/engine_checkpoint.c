@@ -117,7 +117,7 @@ static enum err find_part(void *context, struct part_period period, struct part 
 {
     struct engine *e = context;
     struct part *p = view_part_find(&e->checkpoint.view->layer[VIEW_ACTIVE], period.start_ns);
-    if (period.end_ns <= atomic_load(&e->horizon_ns)) {
+    if (period.end_ns <= retention_least(e->retention)) {
         return E_NOT_FOUND;
     }
     p = p != NULL ? p : find_opened(&e->checkpoint, period);
@@ -134,7 +134,7 @@ static enum err confirm_parts(struct engine *e, struct part *const *parts, size_
 {
     for (size_t i = 0; i < count; i++) {
         if (part_applied(parts[i]) >= e->first_kept &&
-            part_period(parts[i]).end_ns > atomic_load(&e->horizon_ns)) {
+            part_period(parts[i]).end_ns > retention_least(e->retention)) {
             e->checkpoint.working = parts[i];
             TRY(part_confirm(parts[i]));
         }
@@ -265,6 +265,6 @@ enum err engine_checkpoint_end(struct engine *e, enum err run)
         compact_journal(e);
     }
     engine_count(result == OK ? &e->counters.checkpoints : &e->counters.checkpoint_failures, 1);
-    engine_retain(e, atomic_load(&e->horizon_ns)); /* For what was opened meanwhile. */
+    engine_forget(e); /* For what was opened meanwhile. */
     return result;
 }

@@ -209,7 +209,7 @@ static enum err save_into(struct engine *e, struct kv *kv)
     TRY(catalogue_save(e->catalogue, kv));
     TRY(texts_save(e->texts, kv));
     TRY(save_tombs(e, kv));
-    return last_save(e->last, atomic_load(&e->horizon_ns), kv);
+    return last_save(e->last, retention_least(e->retention), kv);
 }
 
 static enum err fill_catalog(void *context, struct kv *kv)

@@ -122,8 +122,7 @@ struct engine {
     struct engine_snapshot snapshot;
     atomic_uint file_number; /* Last given to a partition's file. */
     bool has_checkpointed; /* At some moment of this process the journal held no rows of its own. */
-    _Atomic int64_t clock_ns;   /* Latest arrival of any record: the journal's own clock. */
-    _Atomic int64_t horizon_ns; /* Older points are forgotten. */
+    _Atomic int64_t clock_ns; /* Latest arrival of any record: the journal's own clock. */
     struct engine_counters counters;
 };
 
@@ -186,6 +185,9 @@ MUST_USE enum err engine_prune_tombs(struct engine_shown *shown, const struct he
 /* The same for the view as it is. */
 MUST_USE enum err engine_prune_view(struct engine *e);
 struct erasure engine_erasure(const struct engine *e, const struct view *v);
+
+/* engine_retain.c: partitions that retention has passed leave the view. */
+void engine_forget(struct engine *e);
 
 /* engine_receipts.c */
 MUST_USE enum err engine_keep_receipts(struct engine *e); /* Puts state; syncs nothing. */

@@ -1,4 +1,4 @@
-/* Retention: partitions that ended before the horizon go, with their files. See engine.h. */
+/* Retention: partitions that ended before every horizon go, with their files. See engine.h. */
 
 #include "storage/engine_inside.h"
 
@@ -31,26 +31,24 @@ static enum err show_rest(struct engine *e, int64_t horizon_ns, size_t gone[VIEW
 
 int64_t engine_horizon(struct engine *e, struct series_ref ref)
 {
-    const int64_t all_ns = atomic_load_explicit(&e->horizon_ns, memory_order_relaxed);
-    const int64_t own_ns = retention_horizon(e->retention, e->catalogue, ref);
-    return own_ns > all_ns ? own_ns : all_ns;
+    return retention_horizon(e->retention, e->catalogue, ref);
 }
 
-void engine_keep(struct engine *e, int64_t wall_ns)
+int64_t engine_horizon_of_path(struct engine *e, struct bytes path)
 {
-    retention_move(e->retention, wall_ns);
-    engine_retain(e, retention_least(e->retention));
+    return retention_horizon_of_path(e->retention, path);
 }
 
-void engine_retain(struct engine *e, int64_t horizon_ns)
+int64_t engine_horizon_latest(struct engine *e)
+{
+    return retention_latest(e->retention);
+}
+
+void engine_forget(struct engine *e)
 {
     size_t gone[VIEW_LAYERS];
-    if (horizon_ns < atomic_load(&e->horizon_ns)) {
-        return; /* It only moves on: a file once doomed must not be made again. */
-    }
-    atomic_store(&e->horizon_ns, horizon_ns);
     const struct view *before = view_hold(e);
-    if (show_rest(e, horizon_ns, gone) == OK) {
+    if (show_rest(e, retention_least(e->retention), gone) == OK) {
         for (int i = 0; i < VIEW_LAYERS; i++) {
             for (size_t j = 0; j < gone[i]; j++) {
                 part_doom(before->layer[i].at[j]);
@@ -59,4 +57,10 @@ void engine_retain(struct engine *e, int64_t horizon_ns)
         }
     }
     view_drop(e, before);
+}
+
+void engine_keep(struct engine *e, int64_t wall_ns)
+{
+    retention_move(e->retention, wall_ns);
+    engine_forget(e);
 }

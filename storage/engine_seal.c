@@ -168,7 +168,7 @@ enum err engine_seal_end(struct engine *e, enum err run)
     if (result != OK || written) {
         engine_count(result == OK ? &e->counters.seals : &e->counters.seal_failures, 1);
     }
-    engine_retain(e, atomic_load(&e->horizon_ns)); /* What was sealed may be over already. */
+    engine_forget(e); /* What was sealed may be over already. */
     return result;
 }
 

@@ -35,10 +35,12 @@ struct message_points {
     unsigned count;
     struct series_ref refs[PAYLOAD_POINTS_MAX];
     uint64_t taken[PAYLOAD_POINTS_MAX / 64]; /* Bit i: point i is in a row already. */
+    bool is_old;                             /* Some series keep nothing of its time. */
 };
 
 struct ingest {
     struct loop *loop;
+    struct engine *engine;
     struct catalogue *catalogue;
     struct store_thread *store;
     struct ingest_options options;
@@ -51,7 +53,8 @@ struct ingest {
     unsigned listener_count;
     struct message_points message;
     struct allowance *client; /* Whose messages come; NULL: nobody's. */
-    unsigned left_out;        /* Points of the message at hand. */
+    unsigned left_out;        /* Points of the message at hand; */
+    unsigned too_old;         /* other points of it. */
     const char *left_out_why;
     int64_t left_out_told_ms;
     unsigned free_count;
@@ -155,6 +158,7 @@ enum err ingest_create(struct loop *loop, struct engine *engine, struct store_th
         return E_NO_MEMORY;
     }
     in->loop = loop;
+    in->engine = engine;
     in->catalogue = engine_catalogue(engine);
     in->store = store;
     in->options = *options;
@@ -222,17 +226,26 @@ static enum err put_rows(struct batch *b, struct message_points *m)
     return OK;
 }
 
-static enum err check_time(const struct ingest *in, int64_t time_ns, unsigned count)
+static enum err check_time(int64_t time_ns)
 {
-    if (time_ns < TIMESTAMP_MIN_NS || time_ns >= TIMESTAMP_MAX_NS) {
-        return E_LIMIT;
-    }
-    if (in->options.retention_s > 0 &&
-        time_ns < loop_wall_ns(in->loop) - in->options.retention_s * NS_PER_S) {
-        metrics_add(METRIC_REFUSED_OLD, count);
-        return E_DENIED;
-    }
-    return OK;
+    return time_ns < TIMESTAMP_MIN_NS || time_ns >= TIMESTAMP_MAX_NS ? E_LIMIT : OK;
+}
+
+/* What is new enough for all series, as nearly everything is, need not be asked of one. */
+static bool is_old(const struct ingest *in, int64_t time_ns)
+{
+    return time_ns < engine_horizon_latest(in->engine);
+}
+
+/* Horizon of a series that is not there yet, and would be made for nothing. */
+static int64_t horizon_of_new(const struct ingest *in, const struct topic_entry *entry,
+                              struct bytes name)
+{
+    uint8_t room[SERIES_PATH_BYTES_MAX];
+    struct bytes path;
+    const struct bytes topic = {entry->topic, entry->topic_bytes};
+    return catalogue_join(topic, name, room, &path) == OK ? engine_horizon_of_path(in->engine, path)
+                                                          : INT64_MIN;
 }
 
 /* Once in a while, however many there are. */
@@ -268,6 +281,13 @@ static enum err place_point(struct ingest *in, struct topic_entry *entry, unsign
     if (e == E_LIMIT) {
         in->left_out_why = "the path of a series is too long, too deep, or no topic name";
     }
+    if (m->is_old && (e == OK || e == E_NOT_FOUND) &&
+        m->time_ns <
+            (e == OK ? engine_horizon(in->engine, m->refs[i]) : horizon_of_new(in, entry, name))) {
+        m->refs[i] = (struct series_ref){GROUP_NONE, 0};
+        in->too_old++;
+        return OK;
+    }
     e = e == E_NOT_FOUND ? add_series(in, entry, name, cursor, &m->refs[i]) : e;
     if (e == E_LIMIT) {
         m->refs[i] = (struct series_ref){GROUP_NONE, 0};
@@ -293,10 +313,18 @@ static enum err find_series(struct ingest *in, struct bytes topic)
     return OK;
 }
 
-static void count_left_out(struct ingest *in)
+/* Of the message's points some are not to be stored. E_LIMIT, E_DENIED: none is left. */
+static enum err count_refused(struct ingest *in)
 {
-    metrics_add(METRIC_REFUSED_SERIES, in->left_out);
-    log_left_out(in);
+    if (in->left_out > 0) {
+        metrics_add(METRIC_REFUSED_SERIES, in->left_out);
+        log_left_out(in);
+    }
+    metrics_add(METRIC_REFUSED_OLD, in->too_old);
+    if (in->left_out + in->too_old < in->message.count) {
+        return OK;
+    }
+    return in->left_out > 0 ? E_LIMIT : E_DENIED;
 }
 
 void ingest_charge(struct ingest *in, struct allowance *client)
@@ -310,33 +338,36 @@ unsigned ingest_left_out(const struct ingest *in, const char **why)
     return in->left_out;
 }
 
+unsigned ingest_too_old(const struct ingest *in)
+{
+    return in->too_old;
+}
+
 // NOLINTNEXTLINE(readability-function-size): one message, said flat, on the hottest path
 enum err ingest_put(struct ingest *in, struct bytes topic, int64_t time_ns,
                     const struct payload_point *points, unsigned count, uint64_t *number)
 {
-    in->left_out = 0;
+    in->left_out = in->too_old = 0;
     in->left_out_why = "too many points in a message, or a time outside 1970 to 2200";
     if (count == 0 || count > PAYLOAD_POINTS_MAX) {
         return E_LIMIT;
     }
-    TRY(check_time(in, time_ns, count));
+    TRY(check_time(time_ns));
     TRY(reserve(in, count * (ROW_BYTES + VALUE_BYTES) + RECEIPT_BYTES));
     in->message.time_ns = time_ns;
     in->message.points = points;
     in->message.count = count;
+    in->message.is_old = is_old(in, time_ns);
     const enum err e = find_series(in, topic);
     if (e != OK) {
         metrics_add(METRIC_REFUSED_SERIES, count);
         return e;
     }
-    if (in->left_out > 0) {
-        count_left_out(in);
-        if (in->left_out == count) {
-            return E_LIMIT;
-        }
+    if (in->left_out + in->too_old > 0) {
+        TRY(count_refused(in));
     }
     CHECK(put_rows(in->batch, &in->message) == OK); /* Room was reserved, the time is checked. */
-    metrics_add(METRIC_POINTS_IN, count - in->left_out);
+    metrics_add(METRIC_POINTS_IN, count - in->left_out - in->too_old);
     *number = in->posted + 1;
     return OK;
 }
@@ -345,7 +376,11 @@ enum err ingest_put_series(struct ingest *in, struct series_ref ref, int64_t tim
                            const struct number *value, uint64_t *number)
 {
     const struct batch_value cell = {ref.column, *value};
-    TRY(check_time(in, time_ns, 1));
+    TRY(check_time(time_ns));
+    if (is_old(in, time_ns) && time_ns < engine_horizon(in->engine, ref)) {
+        metrics_add(METRIC_REFUSED_OLD, 1);
+        return E_DENIED;
+    }
     TRY(reserve(in, ROW_BYTES + VALUE_BYTES + RECEIPT_BYTES));
     CHECK(batch_put_row(in->batch, ref.group, time_ns, &cell, 1) == OK); /* As above. */
     metrics_add(METRIC_POINTS_IN, 1);

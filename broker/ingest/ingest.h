@@ -26,7 +26,6 @@ struct ingest;
 struct ingest_options {
     unsigned parcels;    /* Batches that may be under way; bounds memory. At least 4. */
     unsigned loops;      /* Loops that share the store; 0: LOOPS_MAX. */
-    int64_t retention_s; /* Rows older are refused; 0: none. */
     uint32_t topics_max; /* Topics remembered; 0: INGEST_TOPICS_MAX. */
     struct allowance_limits new_series; /* Of one client. */
 };
@@ -44,7 +43,7 @@ void ingest_watch_turns(struct ingest *in);
  * is the topic's own series; of a repeated name the last counts). `*number` is the batch that must
  * be done before they may be acknowledged. A receipt put right after goes into the same batch.
  * E_BUSY: no batch free, stop reading until a batch is done; E_LIMIT: too many series or points,
- * names too long, a time outside 1970 to 2200; E_DENIED: older than retention. */
+ * names too long, a time outside 1970 to 2200; E_DENIED: older than retention keeps them. */
 MUST_USE enum err ingest_put(struct ingest *in, struct bytes topic, int64_t time_ns,
                              const struct payload_point *points, unsigned count, uint64_t *number);
 
@@ -54,6 +53,10 @@ void ingest_charge(struct ingest *in, struct allowance *client);
 /* Points that the last ingest_put() left out, for they are of series that are new and may not be:
  * the others are put. When none is left ingest_put() says E_LIMIT. `*why` is a sentence. */
 unsigned ingest_left_out(const struct ingest *in, const char **why);
+
+/* Other points that it left out, for they are older than their series' retention. When it left out
+ * none but those and none is left, ingest_put() says E_DENIED. */
+unsigned ingest_too_old(const struct ingest *in);
 
 /* Put one point of a series whose place is known, as ingest_put() does. E_BUSY, E_LIMIT, E_DENIED.
  */

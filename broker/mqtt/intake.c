@@ -9,6 +9,8 @@
 #include "broker/threads/metrics.h"
 #include "broker/threads/rejects.h"
 
+#define TOO_OLD "older than retention"
+
 uint64_t intake_stamp(struct mqtt_server *s)
 {
     return atomic_fetch_add(&s->common->stamp, 1) + 1;
@@ -142,6 +144,9 @@ static enum err put_points(struct mqtt_server *s, const struct publication *p,
     if (ingest_left_out(s->ingest, &why) > 0) { /* The others are stored. */
         rejects_add(loop_wall_ns(s->loop), p->topic, p->payload, why);
     }
+    if (ingest_too_old(s->ingest) > 0) {
+        rejects_add(loop_wall_ns(s->loop), p->topic, p->payload, TOO_OLD);
+    }
     return needs_receipt ? put_receipt(s, &receipt, number) : OK;
 }
 
@@ -158,7 +163,7 @@ static enum err store_points(struct mqtt_server *s, const struct publication *p,
     if (e == E_LIMIT || e == E_DENIED) {
         const char *why;
         (void)ingest_left_out(s->ingest, &why);
-        reject(s, p, e == E_DENIED ? "older than retention" : why);
+        reject(s, p, e == E_DENIED ? TOO_OLD : why);
         return OK;
     }
     return e;

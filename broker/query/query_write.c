@@ -149,11 +149,10 @@ static enum err feed_row(struct query_write *w, const Hejnal__V1__WriteRows *row
         memcpy(w->cursors, before, cursor_bytes);
         return e;
     }
-    if (e == OK || e == E_LIMIT) {
-        const unsigned left_out = count == 0 ? 0 : note_left_out(w, path);
-        w->task.rows += count - left_out;
-    } else {
-        w->task.refused += count; /* E_DENIED: older than retention. */
+    if (count > 0) { /* E_LIMIT, E_DENIED: nothing of it is kept. */
+        const unsigned too_old = ingest_too_old(ingest);
+        w->task.rows += count - note_left_out(w, path) - too_old;
+        w->task.refused += too_old;
     }
     if (number > 0) {
         note_batch(w, number);

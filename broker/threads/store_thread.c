@@ -134,8 +134,7 @@ static void run(void *raw)
     finish(s);
 }
 
-enum err store_create(struct engine *engine, struct workers *workers,
-                      const struct store_options *options, struct store_thread **out)
+enum err store_create(struct engine *engine, struct workers *workers, struct store_thread **out)
 {
     struct store_thread *s = calloc(1, sizeof *s);
     if (s == NULL) {
@@ -145,7 +144,7 @@ enum err store_create(struct engine *engine, struct workers *workers,
     s->workers = workers;
     enum err e = mailbox_create(SLOTS, &s->mailbox);
     if (e == OK) {
-        e = upkeep_create(engine, workers, options, s->mailbox, &s->upkeep);
+        e = upkeep_create(engine, workers, s->mailbox, &s->upkeep);
     }
     if (e == OK) {
         e = tails_create(&s->tails);
@@ -165,11 +164,10 @@ enum err store_run(struct store_thread *s)
     return OK;
 }
 
-enum err store_start(struct engine *engine, struct workers *workers,
-                     const struct store_options *options, struct store_thread **out)
+enum err store_start(struct engine *engine, struct workers *workers, struct store_thread **out)
 {
     struct store_thread *s;
-    TRY(store_create(engine, workers, options, &s));
+    TRY(store_create(engine, workers, &s));
     enum err e = store_run(s);
     if (e != OK) {
         store_stop(s);

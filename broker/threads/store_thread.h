@@ -33,18 +33,14 @@ struct committed {
     uint64_t missed_points; /* Not lent to this loop before: it was too far behind. */
 };
 
-struct store_options {
-    int64_t retention_s; /* 0: keep for ever. */
-};
-
 /* Made, but not running: its mailbox takes letters already. E_NO_MEMORY, E_IO. */
 MUST_USE enum err store_create(struct engine *engine, struct workers *workers,
-                               const struct store_options *options, struct store_thread **out);
+                               struct store_thread **out);
 /* From here on the thread owns writing to the open engine, until store_stop(). E_NO_MEMORY. */
 MUST_USE enum err store_run(struct store_thread *s);
 /* Both of the above. */
 MUST_USE enum err store_start(struct engine *engine, struct workers *workers,
-                              const struct store_options *options, struct store_thread **out);
+                              struct store_thread **out);
 /* Takes what was posted, checkpoints, ends; whoever could post has stopped before. NULL is fine. */
 void store_stop(struct store_thread *s);
 

@@ -36,7 +36,6 @@ struct upkeep {
     struct engine *engine;
     struct workers *workers;
     struct workers *sealer; /* One thread; also makes snapshots. */
-    struct store_options options;
     struct mailbox *mailbox;
     bool stopping;
     struct task checkpoint, seal, snapshot;
@@ -72,8 +71,7 @@ static void init_task(struct task *t, struct upkeep *u, void (*run)(struct job *
     *t = (struct task){.job = {.run = run, .reply = u->mailbox}, .engine = u->engine};
 }
 
-enum err upkeep_create(struct engine *engine, struct workers *workers,
-                       const struct store_options *options, struct mailbox *mailbox,
+enum err upkeep_create(struct engine *engine, struct workers *workers, struct mailbox *mailbox,
                        struct upkeep **out)
 {
     struct upkeep *u = calloc(1, sizeof *u);
@@ -82,7 +80,6 @@ enum err upkeep_create(struct engine *engine, struct workers *workers,
     }
     u->engine = engine;
     u->workers = workers;
-    u->options = *options;
     u->mailbox = mailbox;
     u->retain_after_ms = clock_now_ms() + RETENTION_EVERY_MS;
     init_task(&u->checkpoint, u, run_checkpoint);
@@ -278,9 +275,9 @@ static void end_snapshot(struct upkeep *u)
 static void consider_retention(struct upkeep *u)
 {
     const int64_t now_ms = clock_now_ms();
-    if (u->options.retention_s > 0 && now_ms >= u->retain_after_ms) {
+    if (now_ms >= u->retain_after_ms) {
         u->retain_after_ms = now_ms + RETENTION_EVERY_MS;
-        engine_retain(u->engine, clock_wall_ns() - u->options.retention_s * NS_PER_S);
+        engine_keep(u->engine, clock_wall_ns());
     }
 }
 

@@ -12,8 +12,7 @@ struct upkeep;
 
 /* `mailbox` is where jobs reply to, the store thread's own. E_NO_MEMORY. */
 MUST_USE enum err upkeep_create(struct engine *engine, struct workers *workers,
-                                const struct store_options *options, struct mailbox *mailbox,
-                                struct upkeep **out);
+                                struct mailbox *mailbox, struct upkeep **out);
 /* No job is under way. NULL is fine. */
 void upkeep_destroy(struct upkeep *u);
 

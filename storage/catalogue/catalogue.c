@@ -147,10 +147,9 @@ enum err catalogue_find(struct catalogue *c, struct bytes path, struct series_re
     return OK;
 }
 
-/* E_LIMIT: too long, or no topic MQTT allows. */
-static enum err join_path(struct bytes topic, struct bytes name,
-                          /* NOLINTNEXTLINE(readability-non-const-parameter): the writer's. */
-                          uint8_t to[SERIES_PATH_BYTES_MAX], struct bytes *path)
+enum err catalogue_join(struct bytes topic, struct bytes name,
+                        /* NOLINTNEXTLINE(readability-non-const-parameter): the writer's. */
+                        uint8_t to[SERIES_PATH_BYTES_MAX], struct bytes *path)
 {
     struct writer w = {to, 0, SERIES_PATH_BYTES_MAX};
     TRY(writer_put(&w, topic.at, topic.size));
@@ -286,7 +285,7 @@ enum err catalogue_intern(struct catalogue *c, struct bytes topic, struct bytes 
 {
     uint8_t room[SERIES_PATH_BYTES_MAX];
     struct bytes path;
-    TRY(join_path(topic, name, room, &path));
+    TRY(catalogue_join(topic, name, room, &path));
     if (catalogue_find(c, path, out) == OK) {
         return OK;
     }
@@ -301,7 +300,7 @@ enum err catalogue_find_below(struct catalogue *c, struct bytes topic, struct by
 {
     uint8_t room[SERIES_PATH_BYTES_MAX];
     struct bytes path;
-    TRY(join_path(topic, name, room, &path));
+    TRY(catalogue_join(topic, name, room, &path));
     return catalogue_find(c, path, out);
 }
 
@@ -337,7 +336,7 @@ enum err catalogue_define(struct catalogue *c, struct series_ref ref, struct byt
 {
     uint8_t room[SERIES_PATH_BYTES_MAX];
     struct bytes path;
-    if (ref.column >= GROUP_COLUMNS_MAX || join_path(topic, name, room, &path) != OK ||
+    if (ref.column >= GROUP_COLUMNS_MAX || catalogue_join(topic, name, room, &path) != OK ||
         ref.group > (uint64_t)catalogue_group_count(c) + GROUP_GAP_MAX) {
         return E_CORRUPT;
     }

@@ -58,6 +58,10 @@ MUST_USE enum err catalogue_intern(struct catalogue *c, struct bytes topic, stru
 MUST_USE enum err catalogue_find_below(struct catalogue *c, struct bytes topic, struct bytes name,
                                        struct series_ref *out);
 
+/* The path of the series `name` below `topic`, in `to`. E_LIMIT: no path a series may have. */
+MUST_USE enum err catalogue_join(struct bytes topic, struct bytes name,
+                                 uint8_t to[SERIES_PATH_BYTES_MAX], struct bytes *path);
+
 /* The place of the series `path`. E_NOT_FOUND. */
 MUST_USE enum err catalogue_find(struct catalogue *c, struct bytes path, struct series_ref *out);
 

@@ -15,7 +15,8 @@ struct rule {
     _Atomic int64_t horizon_ns;
 };
 
-/* What is known of a group: nothing, that it is mixed, or its rule. */
+/* What is known of a group: nothing, that it is mixed, or its rule. Of a series of a mixed one:
+ * nothing, or its rule. */
 enum { GROUP_UNKNOWN, GROUP_MIXED, GROUP_RULE };
 
 struct retention {
@@ -23,7 +24,9 @@ struct retention {
     _Atomic uint64_t generation;
     struct lock lock;       /* Guards reserving. */
     struct segments groups; /* atomic_uchar: GROUP_UNKNOWN, GROUP_MIXED, GROUP_RULE + rule. */
+    struct segments series; /* Of mixed groups, GROUP_COLUMNS_MAX atomic_uchar each. */
     size_t count;           /* Of rules; one more behind them is the default. */
+    _Atomic int64_t latest_ns;
     struct rule rules[];
 };
 _Static_assert((int)RETENTION_RULES_MAX + 1 + (int)GROUP_RULE <= UINT8_MAX, "fits a byte");
@@ -39,6 +42,7 @@ enum err retention_create(const struct retention_options *options, struct retent
         return E_NO_MEMORY;
     }
     lock_init(&r->lock);
+    atomic_init(&r->latest_ns, RETENTION_FOR_EVER);
     r->count = count;
     r->period_s = options->period_s;
     for (size_t i = 0; i <= count; i++) {
@@ -56,6 +60,7 @@ void retention_destroy(struct retention *r)
 {
     if (r != NULL) {
         segments_fini(&r->groups);
+        segments_fini(&r->series);
         lock_fini(&r->lock);
         free(r);
     }
@@ -83,6 +88,9 @@ void retention_move(struct retention *r, int64_t wall_ns)
         if (rule->keep_ns > 0 && horizon_ns > before_ns) {
             passed |= whole_of(r, before_ns) != whole_of(r, horizon_ns);
             atomic_store_explicit(&rule->horizon_ns, horizon_ns, memory_order_relaxed);
+            if (horizon_ns > retention_latest(r)) {
+                atomic_store_explicit(&r->latest_ns, horizon_ns, memory_order_relaxed);
+            }
         }
     }
     if (passed) {
@@ -98,6 +106,11 @@ int64_t retention_least(const struct retention *r)
         least_ns = horizon_ns < least_ns ? horizon_ns : least_ns;
     }
     return least_ns;
+}
+
+int64_t retention_latest(const struct retention *r)
+{
+    return atomic_load_explicit(&r->latest_ns, memory_order_relaxed);
 }
 
 bool retention_shrinks(const struct retention *r, int64_t from_ns, int64_t to_ns)
@@ -173,14 +186,15 @@ static uint8_t judge_group(const struct retention *r, struct bytes topic)
     return (uint8_t)(GROUP_RULE + r->count);
 }
 
-/* Room to remember it; NULL: there is none, and the group is looked at every time. */
-static atomic_uchar *reserve(struct retention *r, uint32_t group)
+/* Room to remember it; NULL: there is none, and it is found out every time. */
+static atomic_uchar *reserve(struct retention *r, struct segments *all, size_t bytes,
+                             uint32_t group)
 {
-    atomic_uchar *slot = segments_find(&r->groups, sizeof *slot, group);
+    atomic_uchar *slot = segments_find(all, bytes, group);
     if (slot == NULL) {
         void *made = NULL;
         lock_take(&r->lock);
-        if (segments_reserve(&r->groups, sizeof *slot, group, &made) == OK) {
+        if (segments_reserve(all, bytes, group, &made) == OK) {
             slot = made;
         }
         lock_drop(&r->lock);
@@ -188,37 +202,57 @@ static atomic_uchar *reserve(struct retention *r, uint32_t group)
     return slot;
 }
 
+/* What a slot says; with none, or nothing in it, GROUP_UNKNOWN. */
+static uint8_t recall(const atomic_uchar *slot)
+{
+    return slot == NULL ? (uint8_t)GROUP_UNKNOWN : atomic_load_explicit(slot, memory_order_relaxed);
+}
+
+static uint8_t remember(atomic_uchar *slot, uint8_t found)
+{
+    if (slot != NULL) {
+        atomic_store_explicit(slot, found, memory_order_relaxed);
+    }
+    return found;
+}
+
 static uint8_t find_group(struct retention *r, const struct catalogue *c, uint32_t group)
 {
     if (r->count == 0) {
         return GROUP_RULE;
     }
-    atomic_uchar *slot = reserve(r, group);
-    uint8_t found =
-        slot == NULL ? (uint8_t)GROUP_UNKNOWN : atomic_load_explicit(slot, memory_order_relaxed);
-    if (found == GROUP_UNKNOWN) {
-        const struct group *g = catalogue_group(c, group);
-        if (g == NULL) {
-            return (uint8_t)(GROUP_RULE + r->count);
-        }
-        found = judge_group(r, g->topic);
-        if (slot != NULL) {
-            atomic_store_explicit(slot, found, memory_order_relaxed);
-        }
+    atomic_uchar *slot = reserve(r, &r->groups, sizeof *slot, group);
+    const uint8_t known = recall(slot);
+    const struct group *g = known == GROUP_UNKNOWN ? catalogue_group(c, group) : NULL;
+    if (known != GROUP_UNKNOWN) {
+        return known;
     }
-    return found;
+    return g == NULL ? (uint8_t)(GROUP_RULE + r->count) : remember(slot, judge_group(r, g->topic));
 }
 
-static const struct rule *rule_of_series(const struct retention *r, const struct catalogue *c,
-                                         struct series_ref ref)
+static size_t rule_of_path(const struct retention *r, struct bytes path)
 {
-    uint8_t path[SERIES_PATH_BYTES_MAX];
-    const size_t size = catalogue_path(c, ref, path);
     size_t i = 0;
-    while (i < r->count && !topic_matches(filter_of(&r->rules[i]), (struct bytes){path, size})) {
+    while (i < r->count && !topic_matches(filter_of(&r->rules[i]), path)) {
         i++;
     }
-    return &r->rules[i];
+    return i;
+}
+
+/* Of a series of a mixed group. */
+static const struct rule *rule_of_series(struct retention *r, const struct catalogue *c,
+                                         struct series_ref ref)
+{
+    atomic_uchar *slot = reserve(r, &r->series, GROUP_COLUMNS_MAX * sizeof *slot, ref.group);
+    slot = slot == NULL ? NULL : slot + ref.column;
+    uint8_t found = recall(slot);
+    if (found == GROUP_UNKNOWN) {
+        uint8_t path[SERIES_PATH_BYTES_MAX];
+        const size_t size = catalogue_path(c, ref, path);
+        const size_t rule = rule_of_path(r, (struct bytes){path, size});
+        found = remember(slot, (uint8_t)(GROUP_RULE + rule));
+    }
+    return &r->rules[found - GROUP_RULE];
 }
 
 int64_t retention_horizon(struct retention *r, const struct catalogue *c, struct series_ref ref)
@@ -226,6 +260,11 @@ int64_t retention_horizon(struct retention *r, const struct catalogue *c, struct
     const uint8_t group = find_group(r, c, ref.group);
     return horizon_of(group == GROUP_MIXED ? rule_of_series(r, c, ref)
                                            : &r->rules[group - GROUP_RULE]);
+}
+
+int64_t retention_horizon_of_path(const struct retention *r, struct bytes path)
+{
+    return horizon_of(&r->rules[rule_of_path(r, path)]);
 }
 
 static enum err cut(const struct retention *r, const struct rule *rule, bool whole,

@@ -3,7 +3,7 @@
  * Rules select series by topic filters; the first that selects one decides, else the default does.
  * A point is kept while it is not older than its series' horizon: the wall clock less that time,
  * which only moves on. Finding the horizon of a series costs a look-up: which rule its group falls
- * under is found out once, and only groups that fall under several are looked at series by series.
+ * under is found out once; in groups that fall under several, once for each series.
  *
  * Moved by the store thread, asked by any. */
 
@@ -42,8 +42,12 @@ void retention_move(struct retention *r, int64_t wall_ns);
 /* Points of the series before this are not kept. */
 int64_t retention_horizon(struct retention *r, const struct catalogue *c, struct series_ref ref);
 
-/* Points of all series before this are not kept. */
+/* The same for a series that need not exist. */
+int64_t retention_horizon_of_path(const struct retention *r, struct bytes path);
+
+/* Points of all series before the least are not kept; of none from the latest on. */
 int64_t retention_least(const struct retention *r);
+int64_t retention_latest(const struct retention *r);
 
 /* Whether some series lost a whole period of from_ns..to_ns, and others did not. */
 bool retention_shrinks(const struct retention *r, int64_t from_ns, int64_t to_ns);

@@ -17,6 +17,8 @@
 enum { SERIES = 12, POINTS_MAX = 4000, WEEKS = 3 };
 
 /* A point that was handed in: its value follows from its time. */
+enum { KEEP_S = 30 * 86400 };
+
 struct told {
     int64_t time_ns;
     bool acked;
@@ -55,7 +57,8 @@ struct life *life_create(const char *directory)
                                          .late_s = 86400,
                                          .span_s = 366 * 86400,
                                          .journal_bytes = 1 << 20,
-                                         .journal_map = 64 << 20};
+                                         .journal_map = 64 << 20,
+                                         .keep_s = KEEP_S};
     CHECK(batch_create(&l->batch) == OK);
     return l;
 }
@@ -197,7 +200,7 @@ static enum err retain(struct life *l)
 {
     if (l->engine != NULL) {
         l->horizon_ns = T0 + 5 * DAY_NS;
-        engine_retain(l->engine, l->horizon_ns);
+        engine_keep(l->engine, l->horizon_ns + (int64_t)KEEP_S * NS_PER_S);
     }
     return OK;
 }

@@ -77,14 +77,15 @@ static void build(void)
                                           .series_max = SERIES_MAX,
                                           .partition_s = 604800,
                                           .journal_bytes = 64 << 20,
-                                          .journal_map = 256 << 20};
-    const struct store_options store = {0};
-    const struct ingest_options ingest = {.parcels = 8, .retention_s = RETENTION_S};
+                                          .journal_map = 256 << 20,
+                                          .keep_s = RETENTION_S};
+    const struct ingest_options ingest = {.parcels = 8};
     struct query_server_options options;
     int fd;
     assert_ok(engine_open(&engine, &w.engine));
+    engine_keep(w.engine, start_ns);
     assert_ok(workers_create(2, &w.workers));
-    assert_ok(store_create(w.engine, w.workers, &store, &w.store));
+    assert_ok(store_create(w.engine, w.workers, &w.store));
     assert_ok(loop_create(0, &w.loop));
     assert_ok(ingest_create(w.loop, w.engine, w.store, &ingest, &w.ingest));
     query_server_options_init(&options);

@@ -33,11 +33,11 @@ static const struct {
 static const struct {
     const char *header, *door;
 } doors[] = {
-    {"ev.h", "broker/threads/loop"},  {"lmdb.h", "storage/kv"},
-    {"xxhash.h", "base/hash"},        {"ck_", "base/mailbox"},
-    {"pthread.h", "base/thread"},     {"protobuf-c/", "proto/frame"},
-    {"hejnal.pb-c.h", "proto/"}, {"cyaml/", "broker/config_file"},
-    {"MQTTAsync.h", "cli/device"},    {"zlib.h", "cli/gzip_file"},
+    {"ev.h", "broker/threads/loop"}, {"lmdb.h", "storage/kv"},
+    {"xxhash.h", "base/hash"},       {"ck_", "base/mailbox"},
+    {"pthread.h", "base/thread"},    {"protobuf-c/", "proto/frame"},
+    {"hejnal.pb-c.h", "proto/"},     {"yaml.h", "broker/config_yaml"},
+    {"MQTTAsync.h", "cli/device"},   {"zlib.h", "cli/gzip_file"},
 };
 
 static const struct {

@@ -200,6 +200,9 @@ static void a_failed_checkpoint_keeps_all_readable_and_is_tried_again(void **sta
 static void retention_drops_whole_partitions_and_old_last_values(void **state)
 {
     (void)state;
+    store_close(&s);
+    s.options.keep_s = 10 * 86400;
+    store_open(&s);
     struct engine_stats stats;
     struct series_ref ref = store_series(&s, "k/a", "");
     int64_t t;
@@ -209,7 +212,7 @@ static void retention_drops_whole_partitions_and_old_last_values(void **state)
     assert_ok(store_write(&s));
     assert_ok(store_checkpoint(&s));
     const struct view *held = view_hold(s.engine);
-    engine_retain(s.engine, T0 + 20 * DAY_NS);
+    engine_keep(s.engine, T0 + 30 * DAY_NS);
     engine_stats(s.engine, &stats);
     assert_int_equal(stats.partitions, 1);
     assert_int_equal(stats.partitions_dropped, 1);

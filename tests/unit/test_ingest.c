@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/topic.h"
 #include "broker/ingest/topic_entry.h"
 #include "broker/threads/metrics.h"
 #include "tests/lib/rng.h"
@@ -22,6 +23,7 @@ struct kept_row {
 struct engine {
     struct catalogue *catalogue;
     enum err result;
+    int64_t short_ns, long_ns; /* Horizons. */
     unsigned values, receipts;
     uint64_t receipt_batch; /* Of the last one. */
     struct kept_row kept[ROWS_KEPT];
@@ -99,10 +101,29 @@ enum err engine_delete(struct engine *e, const struct engine_delete *d, uint64_t
     return OK;
 }
 
-void engine_retain(struct engine *e, int64_t horizon_ns)
+void engine_keep(struct engine *e, int64_t wall_ns)
 {
     (void)e;
-    (void)horizon_ns;
+    (void)wall_ns;
+}
+
+/* What is below a level "short" is kept from `short_ns` on, all else from `long_ns`. */
+int64_t engine_horizon_of_path(struct engine *e, struct bytes path)
+{
+    return topic_matches(bytes_of("short/#"), path) || topic_matches(bytes_of("+/short/#"), path)
+               ? e->short_ns
+               : e->long_ns;
+}
+
+int64_t engine_horizon(struct engine *e, struct series_ref ref)
+{
+    uint8_t path[SERIES_PATH_BYTES_MAX];
+    return engine_horizon_of_path(e, (struct bytes){path, catalogue_path(e->catalogue, ref, path)});
+}
+
+int64_t engine_horizon_latest(struct engine *e)
+{
+    return e->short_ns > e->long_ns ? e->short_ns : e->long_ns;
 }
 
 enum err engine_seal_begin(struct engine *e, const struct engine_seal_request *request)
@@ -180,13 +201,12 @@ static void on_done(void *context, uint64_t number, enum err result)
 
 static void build(const struct ingest_options *options, uint32_t series_max)
 {
-    const struct store_options store = {.retention_s = 0};
     const struct catalogue_limits limits = {.series_max = series_max};
     memset(&w, 0, sizeof w);
     memset(&engine, 0, sizeof engine);
     assert_ok(catalogue_create(&limits, &engine.catalogue));
     assert_ok(workers_create(1, &w.workers));
-    assert_ok(store_create(&engine, w.workers, &store, &w.store));
+    assert_ok(store_create(&engine, w.workers, &w.store));
     assert_ok(loop_create(0, &w.loop));
     assert_ok(ingest_create(w.loop, &engine, w.store, options, &w.in));
     ingest_on_done(w.in, on_done, &w);
@@ -337,6 +357,62 @@ static void what_the_store_refuses_is_counted(void **state)
     demolish();
 }
 
+/* Refused as old, since the last call. */
+static int64_t count_old(void)
+{
+    static int64_t before;
+    const int64_t now = metrics_read(METRIC_REFUSED_OLD), since = now - before;
+    before = now;
+    return since;
+}
+
+static void each_series_is_kept_as_long_as_its_own_rule_says(void **state)
+{
+    const struct payload_point two[] = {point("a", 1), point("short/b", 2)}, one = point("", 1);
+    struct series_ref ref;
+    uint64_t number;
+    (void)state;
+    build(&four, 100);
+    assert_ok(store_run(w.store));
+    engine.short_ns = 1000;
+    engine.long_ns = 100;
+    (void)count_old();
+    assert_ok(put("long/x", 500, &one, 1));
+    assert_ok(put("short/x", 1000, &one, 1));
+    assert_int_equal(count_old(), 0);
+    assert_int_equal(put("short/y", 999, &one, 1), E_DENIED); /* For it no series is made, */
+    assert_int_equal(catalogue_find(engine.catalogue, bytes_of("short/y"), &ref), E_NOT_FOUND);
+    assert_int_equal(put("short/x", 999, &one, 1), E_DENIED); /* one that is there may be old. */
+    assert_int_equal(put("long/x", 99, &one, 1), E_DENIED);
+    assert_int_equal(count_old(), 3);
+    assert_int_equal(put("short", 500, two, 2), E_DENIED);
+    assert_ok(catalogue_find(engine.catalogue, bytes_of("short/x"), &ref));
+    assert_int_equal(ingest_put_series(w.in, ref, 999, &one.number, &number), E_DENIED);
+    assert_ok(ingest_put_series(w.in, ref, 1001, &one.number, &number));
+    assert_int_equal(count_old(), 3);
+    settle();
+    assert_int_equal(engine.values, 3);
+    demolish();
+}
+
+static void points_of_a_message_are_refused_one_by_one(void **state)
+{
+    const struct payload_point two[] = {point("short/a", 1), point("b", 2)};
+    (void)state;
+    build(&four, 100);
+    assert_ok(store_run(w.store));
+    engine.short_ns = 1000;
+    (void)count_old();
+    for (int64_t time_ns = 998; time_ns < 1002; time_ns++) {
+        assert_ok(put("k", time_ns, two, 2));
+        assert_int_equal(ingest_too_old(w.in), time_ns < 1000);
+        assert_int_equal(count_old(), time_ns < 1000);
+    }
+    settle();
+    assert_int_equal(engine.values, 6);
+    demolish();
+}
+
 static void what_is_old_or_too_many_is_refused(void **state)
 {
     const struct payload_point two[] = {point("a", 1), point("b", 2)};
@@ -344,9 +420,10 @@ static void what_is_old_or_too_many_is_refused(void **state)
     uint64_t number;
     const char *why;
     (void)state;
-    build(&(struct ingest_options){.parcels = 4, .loops = 1, .retention_s = 3600}, 3);
+    build(&(struct ingest_options){.parcels = 4, .loops = 1}, 3);
     assert_ok(store_run(w.store));
     const int64_t now_ns = loop_wall_ns(w.loop);
+    engine.short_ns = engine.long_ns = now_ns - INT64_C(3600) * NS_PER_S;
     assert_int_equal(put("x", now_ns - INT64_C(3601) * NS_PER_S, two, 2), E_DENIED);
     assert_ok(put("x", now_ns - INT64_C(3500) * NS_PER_S, two, 2));
     assert_ok(put("y", now_ns, two, 2)); /* One of them: three series there may be. */
@@ -431,6 +508,8 @@ int main(void)
         cmocka_unit_test(a_message_and_its_receipt_share_a_batch),
         cmocka_unit_test(a_slow_store_pushes_back_and_loses_nothing),
         cmocka_unit_test(what_the_store_refuses_is_counted),
+        cmocka_unit_test(each_series_is_kept_as_long_as_its_own_rule_says),
+        cmocka_unit_test(points_of_a_message_are_refused_one_by_one),
         cmocka_unit_test(what_is_old_or_too_many_is_refused),
         cmocka_unit_test(arrivals_never_repeat_for_a_topic_on_any_loop),
         cmocka_unit_test(few_remembered_topics_serve_many),

@@ -167,6 +167,9 @@ static void readers_see_every_acknowledged_point_once_at_any_time(void **state)
 
 static void a_query_goes_on_while_its_partitions_are_dropped(void **state)
 {
+    store_close(&s);
+    s.options.keep_s = 1;
+    store_open(&s);
     struct series_ref ref = store_series(&s, "city/a", "");
     const struct query_request request = {
         .filter = bytes_of("#"), .to_ns = INT64_MAX, .series_max = 10};
@@ -188,7 +191,7 @@ static void a_query_goes_on_while_its_partitions_are_dropped(void **state)
     assert_ok(query_open(s.engine, &request, &q));
     assert_ok(query_step(q, &block));
     assert_int_equal(block.times[0], MONDAY_NS);
-    engine_retain(s.engine, time_of(30000));
+    engine_keep(s.engine, time_of(30000) + NS_PER_S);
     while ((e = query_step(q, &block)) == OK || e == E_MORE) {
         if (e == OK) {
             assert_true(block.times[0] > last_ns);

@@ -37,6 +37,10 @@ static int64_t days_kept(const char *topic, const char *name)
     struct series_ref ref;
     assert_ok(catalogue_intern(c, bytes_of(topic), bytes_of(name), &ref));
     const int64_t horizon_ns = retention_horizon(r, c, ref);
+    uint8_t room[SERIES_PATH_BYTES_MAX];
+    struct bytes path;
+    assert_ok(catalogue_join(bytes_of(topic), bytes_of(name), room, &path));
+    assert_int_equal(retention_horizon_of_path(r, path), horizon_ns);
     return horizon_ns == RETENTION_FOR_EVER ? 0 : (NOW_NS - horizon_ns) / DAY_NS;
 }
 
@@ -64,6 +68,7 @@ static void horizons_only_move_on_and_tell_when_a_period_is_over(void **state)
 {
     (void)state;
     assert_int_equal(retention_generation(r), 0);
+    assert_int_equal(retention_latest(r), RETENTION_FOR_EVER);
     retention_move(r, NOW_NS);
     const uint64_t first = retention_generation(r);
     assert_true(first > 0);
@@ -75,6 +80,7 @@ static void horizons_only_move_on_and_tell_when_a_period_is_over(void **state)
     assert_int_equal(retention_generation(r), first + 1);
     assert_int_equal(days_kept("other", ""), 9); /* Against NOW_NS. */
     assert_int_equal(retention_least(r), RETENTION_FOR_EVER);
+    assert_int_equal(retention_latest(r), NOW_NS + DAY_NS - 2 * DAY_NS);
 }
 
 static void a_part_shrinks_when_some_series_lost_a_whole_period_of_it(void **state)

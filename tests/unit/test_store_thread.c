@@ -64,9 +64,9 @@ enum err engine_delete(struct engine *e, const struct engine_delete *d, uint64_t
     return OK;
 }
 
-void engine_retain(struct engine *e, int64_t horizon_ns)
+void engine_keep(struct engine *e, int64_t wall_ns)
 {
-    assert_true(horizon_ns > 0);
+    assert_true(wall_ns > 0);
     atomic_fetch_add(&e->retained, 1);
 }
 
@@ -139,7 +139,6 @@ static int set_up(void **state)
     (void)state;
     memset(&w, 0, sizeof w);
     memset(w.record, 7, sizeof w.record);
-    const struct store_options options = {.retention_s = 0};
     assert_ok(workers_create(1, &w.workers));
     assert_ok(mailbox_create(1024, &w.home));
     for (unsigned i = 0; i < PARCELS; i++) {
@@ -148,7 +147,7 @@ static int set_up(void **state)
         w.batches[i].counter = i + 1;
         w.parcels[i] = (struct parcel){.batch = &w.batches[i], .home = w.home};
     }
-    assert_ok(store_start(&w.engine, w.workers, &options, &w.store));
+    assert_ok(store_start(&w.engine, w.workers, &w.store));
     return 0;
 }
 
