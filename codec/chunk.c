@@ -198,7 +198,7 @@ int chunk_column_find(const struct chunk *c, uint8_t id)
     return -1;
 }
 
-/* Times since the first one, in units. */
+/* Times since the first one, in units, less what `step` says of each row. */
 static enum err read_offsets(const struct chunk *c, struct chunk_scratch *scratch, int64_t *offsets)
 {
     struct bytes in = c->times;
@@ -207,27 +207,73 @@ static enum err read_offsets(const struct chunk *c, struct chunk_scratch *scratc
     } else {
         TRY(ints_read(&in, c->rows, scratch, offsets));
     }
-    for (uint32_t i = 0; c->step != 0 && i < c->rows; i++) {
-        offsets[i] = (int64_t)((uint64_t)offsets[i] + c->step * i);
-    }
     return in.size == 0 ? OK : E_CORRUPT;
+}
+
+static bool do_rise(const struct chunk *c, const int64_t *times)
+{
+    bool is_rising = true;
+    for (uint32_t i = 1; i < c->rows; i++) {
+        is_rising &= times[i - 1] < times[i];
+    }
+    return is_rising;
+}
+
+/* Offsets into times, in place. Whether they begin at 0, end at the last one and rise. */
+static bool set_times(const struct chunk *c, int64_t *times)
+{
+    const uint64_t first_ns = (uint64_t)c->first_ns, unit_ns = c->unit_ns, step = c->step;
+    uint64_t before = 0, line = 0;
+    uint64_t deltas = 0, less = 0; /* All deltas, and all deltas less one, or-ed. */
+    if (times[0] != 0) {
+        return false;
+    }
+    times[0] = c->first_ns;
+    for (uint32_t i = 1; i < c->rows; i++) {
+        line += step;
+        const uint64_t offset = (uint64_t)times[i] + line, delta = offset - before;
+        before = offset;
+        deltas |= delta;
+        less |= delta - 1;
+        times[i] = (int64_t)(first_ns + offset * unit_ns);
+    }
+    if (times[c->rows - 1] != c->last_ns) {
+        return false;
+    }
+    /* Short deltas can't have wrapped, so that none is 0 says it all. */
+    const bool are_short = bits_length(deltas) + bits_length(unit_ns) + bits_length(c->rows) < 63;
+    return are_short ? less >> 63 == 0 : do_rise(c, times);
+}
+
+/* Times that are all alike far apart need no look at each. E_NOT_FOUND: they are not. */
+static enum err set_even_times(const struct chunk *c, int64_t *times)
+{
+    struct bytes in = c->times;
+    uint64_t time_ns = (uint64_t)c->first_ns;
+    int64_t first, step, span_ns;
+    if (c->step != 0 || c->rows < 2 || ints_read_line(&in, &first, &step) != OK || in.size > 0) {
+        return E_NOT_FOUND;
+    }
+    const uint64_t step_ns = (uint64_t)step * c->unit_ns;
+    if (first != 0 || step <= 0 || __builtin_mul_overflow(step, c->rows - 1, &span_ns) ||
+        __builtin_mul_overflow(span_ns, (int64_t)c->unit_ns, &span_ns) ||
+        (uint64_t)c->last_ns - time_ns != (uint64_t)span_ns) {
+        return E_NOT_FOUND; /* Wrong, or beyond what we reckon with: the long way tells. */
+    }
+    for (uint32_t i = 0; i < c->rows; i++) {
+        times[i] = (int64_t)time_ns;
+        time_ns += step_ns;
+    }
+    return OK;
 }
 
 enum err chunk_times(const struct chunk *c, struct chunk_scratch *scratch, int64_t *times)
 {
-    const uint64_t span = ((uint64_t)c->last_ns - (uint64_t)c->first_ns) / c->unit_ns;
-
-    TRY(read_offsets(c, scratch, times));
-    bool is_good = times[0] == 0 && (uint64_t)times[c->rows - 1] == span;
-    uint64_t before = 0;
-    times[0] = c->first_ns;
-    for (uint32_t i = 1; i < c->rows; i++) {
-        uint64_t time = (uint64_t)times[i];
-        is_good &= before < time;
-        times[i] = (int64_t)((uint64_t)c->first_ns + time * c->unit_ns);
-        before = time;
+    if (set_even_times(c, times) == OK) {
+        return OK;
     }
-    return is_good ? OK : E_CORRUPT;
+    TRY(read_offsets(c, scratch, times));
+    return set_times(c, times) ? OK : E_CORRUPT;
 }
 
 /* NOLINTNEXTLINE(readability-function-size): points are two arrays and a count. */

@@ -215,17 +215,36 @@ static enum err read_head(struct bytes *in, struct head *head)
     return OK;
 }
 
+/* What is behind the tag of a constant or linear stream. */
+static enum err take_line(struct bytes *in, enum stage_kind kind, int64_t *first, int64_t *step)
+{
+    *step = 0;
+    TRY(take_zigzag(in, first));
+    return kind == STAGE_LINEAR ? take_zigzag(in, step) : OK;
+}
+
 static enum err read_linear(struct bytes *in, enum stage_kind kind, uint32_t count, int64_t *values)
 {
-    int64_t first, step = 0;
+    int64_t first, step;
 
-    TRY(take_zigzag(in, &first));
-    if (kind == STAGE_LINEAR) {
-        TRY(take_zigzag(in, &step));
-    }
+    TRY(take_line(in, kind, &first, &step));
     for (uint32_t i = 0; i < count; i++) {
         values[i] = (int64_t)((uint64_t)first + (uint64_t)step * i);
     }
+    return OK;
+}
+
+enum err ints_read_line(struct bytes *in, int64_t *first, int64_t *step)
+{
+    struct bytes rest = *in;
+    struct head head;
+
+    if (read_head(&rest, &head) != OK ||
+        (head.kind != STAGE_CONST && head.kind != STAGE_LINEAR) ||
+        take_line(&rest, head.kind, first, step) != OK) {
+        return E_NOT_FOUND;
+    }
+    *in = rest;
     return OK;
 }
 

@@ -23,4 +23,8 @@ MUST_USE enum err ints_write(const int64_t *values, uint32_t count, struct chunk
 MUST_USE enum err ints_read(struct bytes *in, uint32_t count, struct chunk_scratch *s,
                             int64_t *values);
 
+/* The same of a stream whose value i is first + step * i, without writing them all out.
+ * E_NOT_FOUND: it is none, nothing is taken. */
+MUST_USE enum err ints_read_line(struct bytes *in, int64_t *first, int64_t *step);
+
 #endif /* CODEC_INTS_H */
