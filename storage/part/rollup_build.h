@@ -11,8 +11,8 @@
 #include "storage/part/part.h"
 
 /* A bucket of fewer points on average is as well read from chunks, and for each byte of rollups
- * there must be so many points: sealed, these take some 16 bytes or more themselves. */
-enum { ROLLUP_POINTS_MIN = 64, ROLLUP_POINTS_PER_BYTE = 32 };
+ * there must be so many points: sealed, these take some 8 bytes or more themselves. */
+enum { ROLLUP_POINTS_MIN = 64, ROLLUP_POINTS_PER_BYTE = 16 };
 
 struct rollup_build;
 
