@@ -1,17 +1,18 @@
 #include "storage/read/aggregate.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/check.h"
 
 enum { LANES = 4, LANES_WORTH = 16 };
 
-void aggregate_init(struct aggregate *a, bool spread)
+void aggregate_init(struct aggregate *a, enum aggregate_extent extent)
 {
     *a = (struct aggregate){.min = HUGE_VAL,
                             .max = -HUGE_VAL,
-                            .spread = spread}; /* first, last: with the first value. */
+                            .extent = extent}; /* first, last: with the first value. */
 }
 
 static void add_to_sum(struct aggregate *a, double value)
@@ -57,22 +58,48 @@ static void add_spread(struct aggregate *a, const double *values, size_t count)
     join_spread(a, numbers, centre + rest, deviation - rest * rest * (double)numbers);
 }
 
-/* Any values, one after another. */
-static void add_each(struct aggregate *a, const int64_t *times, const double *values, size_t count)
+/* Points `from` and `to` are the first and last of those just added. */
+static void set_ends(struct aggregate *a, const int64_t *times, const double *values, size_t from,
+                     size_t to)
 {
+    if (a->count == 0) {
+        a->first = values[from];
+        a->first_ns = times[from];
+    }
+    a->last = values[to];
+    a->last_ns = times[to];
+}
+
+/* Any values, one after another. The rounding error is taken without a branch (Knuth's TwoSum,
+ * TAOCP 2, 4.2.2). */
+static inline __attribute__((always_inline)) void
+add_each(struct aggregate *a, const int64_t *times, const double *values, size_t count, bool sums)
+{
+    double min = a->min, max = a->max, sum = a->sum, lost = a->lost;
+    size_t numbers = 0, from = 0, to = 0;
     for (size_t i = 0; i < count; i++) {
         const double value = values[i];
         if (isnan(value)) {
             continue;
         }
-        a->first = a->count == 0 ? value : a->first;
-        a->first_ns = a->count == 0 ? times[i] : a->first_ns;
-        a->last = value;
-        a->last_ns = times[i];
-        a->min = value < a->min ? value : a->min;
-        a->max = value > a->max ? value : a->max;
-        a->count++;
-        add_to_sum(a, value);
+        from = numbers == 0 ? i : from;
+        to = i;
+        numbers++;
+        min = value < min ? value : min;
+        max = value > max ? value : max;
+        if (sums) {
+            const double next = sum + value, back = next - sum;
+            lost += (sum - (next - back)) + (value - back);
+            sum = next;
+        }
+    }
+    if (numbers > 0) {
+        set_ends(a, times, values, from, to);
+        a->min = min;
+        a->max = max;
+        a->sum = sum;
+        a->lost = lost;
+        a->count += numbers;
     }
 }
 
@@ -86,18 +113,20 @@ struct lane_sums {
     mask numbers; /* All ones where no NaN was met. */
 };
 
-/* The rounding error is taken without a branch (Knuth's TwoSum, TAOCP 2, 4.2.2). */
-static inline void sum_pair(struct lane_sums *s, const double *values)
+static inline __attribute__((always_inline)) void add_pair(struct lane_sums *s,
+                                                           const double *values, bool sums)
 {
     pair value;
     memcpy(&value, values, sizeof value);
-    const pair next = s->sum + value, back = next - s->sum;
     const mask less = value<s->min, more = value> s->max;
-    s->lost += (s->sum - (next - back)) + (value - back);
-    s->sum = next;
     s->min = (pair)((less & (mask)value) | (~less & (mask)s->min));
     s->max = (pair)((more & (mask)value) | (~more & (mask)s->max));
     s->numbers &= value == value; /* NOLINT(misc-redundant-expression): NaN is not. */
+    if (sums) {
+        const pair next = s->sum + value, back = next - s->sum;
+        s->lost += (s->sum - (next - back)) + (value - back);
+        s->sum = next;
+    }
 }
 
 static void join_lanes(struct aggregate *a, const struct lane_sums *s)
@@ -111,14 +140,15 @@ static void join_lanes(struct aggregate *a, const struct lane_sums *s)
 }
 
 /* A multiple of LANES values. False, and nothing added: there is a NaN among them. */
-static bool add_lanes(struct aggregate *a, const int64_t *times, const double *values, size_t count)
+static inline __attribute__((always_inline)) bool
+add_lanes(struct aggregate *a, const int64_t *times, const double *values, size_t count, bool sums)
 {
     struct lane_sums even = {.min = {a->min, a->min}, .max = {a->max, a->max}};
     even.numbers = ~even.numbers;
     struct lane_sums odd = even;
     for (size_t i = 0; i < count; i += LANES) {
-        sum_pair(&even, values + i);
-        sum_pair(&odd, values + i + LANES / 2);
+        add_pair(&even, values + i, sums);
+        add_pair(&odd, values + i + LANES / 2, sums);
     }
     const mask numbers = even.numbers & odd.numbers;
     if (numbers[0] == 0 || numbers[1] == 0) {
@@ -126,29 +156,36 @@ static bool add_lanes(struct aggregate *a, const int64_t *times, const double *v
     }
     join_lanes(a, &even);
     join_lanes(a, &odd);
-    a->first = a->count == 0 ? values[0] : a->first;
-    a->first_ns = a->count == 0 ? times[0] : a->first_ns;
-    a->last = values[count - 1];
-    a->last_ns = times[count - 1];
+    set_ends(a, times, values, 0, count - 1);
     a->count += count;
     return true;
 }
 
-void aggregate_add(struct aggregate *a, const int64_t *times, const double *values, size_t count)
+static inline __attribute__((always_inline)) void add(struct aggregate *a, const int64_t *times,
+                                                      const double *values, size_t count, bool sums)
 {
-    if (a->spread) {
-        add_spread(a, values, count);
-    }
     size_t done = 0;
-    if (count >= LANES_WORTH && add_lanes(a, times, values, count - count % LANES)) {
+    if (count >= LANES_WORTH && add_lanes(a, times, values, count - count % LANES, sums)) {
         done = count - count % LANES;
     }
-    add_each(a, times + done, values + done, count - done);
+    add_each(a, times + done, values + done, count - done, sums);
+}
+
+void aggregate_add(struct aggregate *a, const int64_t *times, const double *values, size_t count)
+{
+    if (a->extent == AGGREGATE_REACH) {
+        add(a, times, values, count, false);
+        return;
+    }
+    if (a->extent == AGGREGATE_SPREAD) {
+        add_spread(a, values, count);
+    }
+    add(a, times, values, count, true);
 }
 
 void aggregate_add_stats(struct aggregate *a, const struct chunk_stats *stats)
 {
-    CHECK(!a->spread);
+    CHECK(a->extent != AGGREGATE_SPREAD);
     if (stats->count == 0) {
         return;
     }
@@ -159,17 +196,19 @@ void aggregate_add_stats(struct aggregate *a, const struct chunk_stats *stats)
     a->min = stats->min < a->min ? stats->min : a->min;
     a->max = stats->max > a->max ? stats->max : a->max;
     a->count += stats->count;
-    add_to_sum(a, stats->sum);
+    if (a->extent >= AGGREGATE_SUM) {
+        add_to_sum(a, stats->sum);
+    }
 }
 
 void aggregate_merge(struct aggregate *a, const struct aggregate *b)
 {
-    CHECK(a->spread == b->spread);
+    CHECK(a->extent == b->extent);
     if (a->count == 0 || b->count == 0) {
         *a = a->count == 0 ? *b : *a;
         return;
     }
-    if (a->spread) {
+    if (a->extent == AGGREGATE_SPREAD) {
         join_spread(a, b->count, b->mean, b->deviation);
     }
     if (b->first_ns < a->first_ns) {
@@ -183,8 +222,10 @@ void aggregate_merge(struct aggregate *a, const struct aggregate *b)
     a->min = b->min < a->min ? b->min : a->min;
     a->max = b->max > a->max ? b->max : a->max;
     a->count += b->count;
-    add_to_sum(a, b->sum);
-    a->lost += b->lost;
+    if (a->extent >= AGGREGATE_SUM) {
+        add_to_sum(a, b->sum);
+        a->lost += b->lost;
+    }
 }
 
 /* With an infinity among the values, what the compensation lost is no number. */

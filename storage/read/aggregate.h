@@ -8,35 +8,41 @@
 #ifndef STORAGE_READ_AGGREGATE_H
 #define STORAGE_READ_AGGREGATE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "codec/chunk.h"
 #include "storage/read/query.h"
 
-struct aggregate {
-    uint64_t count;
-    double sum, lost; /* The sum is both together. */
-    double min, max, first, last;
-    int64_t first_ns, last_ns;
-    double mean, deviation; /* Squared, summed; only with `spread`. */
-    bool spread;            /* Keep mean and deviation too. */
+/* How much is kept: each adds to the one before. */
+enum aggregate_extent {
+    AGGREGATE_REACH, /* Count, min, max, first, last. */
+    AGGREGATE_SUM,
+    AGGREGATE_SPREAD /* Mean and deviation. */
 };
 
-void aggregate_init(struct aggregate *a, bool spread);
+struct aggregate {
+    uint64_t count;
+    double min, max, first, last;
+    int64_t first_ns, last_ns;
+    double sum, lost;       /* The sum is both together. */
+    double mean, deviation; /* Squared, summed. */
+    enum aggregate_extent extent;
+};
+
+void aggregate_init(struct aggregate *a, enum aggregate_extent extent);
 
 /* Values behind those added before, in order of time. */
 void aggregate_add(struct aggregate *a, const int64_t *times, const double *values, size_t count);
 
-/* The values of a whole chunk, by its statistics. Not with `spread`. */
+/* The values of a whole chunk, by its statistics. Not with AGGREGATE_SPREAD. */
 void aggregate_add_stats(struct aggregate *a, const struct chunk_stats *stats);
 
-/* Those of another series over the same bucket. First and last go by time, at equal times `a` has
- * them. Both with or without `spread`. */
+/* Those of another series over the same bucket, of the same extent. First and last go by time, at
+ * equal times `a` has them. */
 void aggregate_merge(struct aggregate *a, const struct aggregate *b);
 
-/* One of COUNT to STDDEV. Of no values the count is 0, the rest NaN. */
+/* One of COUNT to STDDEV that the extent has. Of no values the count is 0, the rest NaN. */
 double aggregate_get(const struct aggregate *a, enum query_aggregate what);
 
 #endif /* STORAGE_READ_AGGREGATE_H */

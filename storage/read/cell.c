@@ -9,26 +9,36 @@ static bool asks(const struct query_request *r, enum query_aggregate what)
     return (r->aggregates >> what & 1) != 0;
 }
 
+static enum aggregate_extent extent_of(const struct query_request *r)
+{
+    if (asks(r, QUERY_STDDEV)) {
+        return AGGREGATE_SPREAD;
+    }
+    return asks(r, QUERY_SUM) || asks(r, QUERY_MEAN) ? AGGREGATE_SUM : AGGREGATE_REACH;
+}
+
 struct cell_needs cell_needs_of(const struct query_request *r)
 {
-    struct cell_needs n = {.spread = asks(r, QUERY_STDDEV),
+    struct cell_needs n = {.extent = extent_of(r),
                            .values = r->percentile_count > 0,
                            .twa = asks(r, QUERY_TWA),
                            .counter = asks(r, QUERY_INCREASE) || asks(r, QUERY_RATE),
                            .coverage = asks(r, QUERY_COVERAGE)};
-    n.by_stats = !n.spread && !n.values && !n.twa && !n.counter;
+    n.by_stats = n.extent != AGGREGATE_SPREAD && !n.values && !n.twa && !n.counter;
     return n;
 }
 
 void cell_start(struct cell *c, struct bucket span, const struct cell_needs *needs)
 {
     c->span = span;
-    aggregate_init(&c->base, needs->spread);
+    aggregate_init(&c->base, needs->extent);
     c->weighted = c->held_s = 0;
     c->increase = c->increase_s = 0;
     c->rate = c->coverage = 0;
     c->differences = 0;
-    value_set_clear(&c->values);
+    if (needs->values) {
+        value_set_clear(&c->values);
+    }
 }
 
 void cell_fini(struct cell *c)
@@ -67,7 +77,7 @@ enum err cell_merge(struct cell *c, const struct cell *other)
     c->rate += other->rate;
     c->coverage += other->coverage;
     c->differences += other->differences;
-    return value_set_merge(&c->values, &other->values);
+    return value_set_is_unused(&other->values) ? OK : value_set_merge(&c->values, &other->values);
 }
 
 static double get(const struct cell *c, enum query_aggregate what, size_t series)
@@ -98,10 +108,8 @@ static double get(const struct cell *c, enum query_aggregate what, size_t series
 unsigned cell_row(struct cell *c, const struct query_request *r, size_t series, double *to)
 {
     unsigned column = 0;
-    for (unsigned i = 0; i < QUERY_AGGREGATES; i++) {
-        if (asks(r, (enum query_aggregate)i)) {
-            to[column++] = get(c, (enum query_aggregate)i, series);
-        }
+    for (uint32_t left = r->aggregates; left != 0; left &= left - 1) {
+        to[column++] = get(c, (enum query_aggregate)__builtin_ctz(left), series);
     }
     for (unsigned i = 0; i < r->percentile_count; i++) {
         to[column++] = value_set_percentile(&c->values, r->percentiles[i]);

@@ -8,7 +8,8 @@
 
 /* What cells of a query hold, by what it asks for. */
 struct cell_needs {
-    bool spread, values, twa, counter, coverage;
+    enum aggregate_extent extent;
+    bool values, twa, counter, coverage;
     bool by_stats; /* Statistics of a chunk tell all. */
 };
 struct cell_needs cell_needs_of(const struct query_request *r);

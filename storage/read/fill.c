@@ -107,14 +107,6 @@ static void give_row(struct fill *f, double *row)
 
 bool fill_take(struct fill *f, int64_t *time_ns, double *row)
 {
-    if (f->request->fill == QUERY_FILL_NONE) {
-        *time_ns = f->row_ns;
-        bool had_row = f->has_row;
-        if (had_row) {
-            give_row(f, row);
-        }
-        return had_row;
-    }
     if (!f->has_any || (!f->has_row && !f->is_finished) || f->at_ns >= f->request->to_ns) {
         return false;
     }

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-enum { CELLS_FIRST = 64 };
+enum { CELLS_FIRST = 64, CELLS_KEPT = 4096 };
 
 void group_table_init(struct group_table *t)
 {
@@ -12,7 +12,9 @@ void group_table_init(struct group_table *t)
 static void clear_list(struct cell_list *l)
 {
     for (size_t i = 0; i < l->count; i++) {
-        cell_fini(&l->cells[i]);
+        if (!value_set_is_unused(&l->cells[i].values)) {
+            cell_fini(&l->cells[i]);
+        }
     }
     l->count = 0;
 }
@@ -30,6 +32,14 @@ void group_table_fini(struct group_table *t)
     free(t->all.cells);
     free(t->late.cells);
     group_table_init(t);
+}
+
+void group_table_rest(struct group_table *t)
+{
+    group_table_clear(t);
+    if (t->all.limit + t->late.limit > CELLS_KEPT) {
+        group_table_fini(t);
+    }
 }
 
 static enum err reserve(struct cell_list *l, size_t count)
@@ -56,6 +66,17 @@ static enum err check_bytes(const struct group_table *t)
     return cells + t->value_bytes > QUERY_GROUP_BYTES_MAX ? E_LIMIT : OK;
 }
 
+static enum err merge(struct group_table *t, struct cell *into, const struct cell *c)
+{
+    if (value_set_is_unused(&c->values)) {
+        return cell_merge(into, c);
+    }
+    t->value_bytes -= value_set_bytes(&into->values);
+    TRY(cell_merge(into, c));
+    t->value_bytes += value_set_bytes(&into->values);
+    return check_bytes(t);
+}
+
 enum err group_table_put(struct group_table *t, struct cell *c)
 {
     struct cell_list *all = &t->all;
@@ -63,22 +84,34 @@ enum err group_table_put(struct group_table *t, struct cell *c)
         t->at++;
     }
     if (t->at < all->count && all->cells[t->at].span.start_ns == c->span.start_ns) {
-        struct cell *into = &all->cells[t->at];
-        t->value_bytes -= value_set_bytes(&into->values);
-        TRY(cell_merge(into, c));
-        t->value_bytes += value_set_bytes(&into->values);
-        return check_bytes(t);
+        return merge(t, &all->cells[t->at], c);
     }
     TRY(reserve(&t->late, t->late.count + 1));
     t->late.cells[t->late.count++] = *c;
-    value_set_init(&c->values);
-    t->value_bytes += value_set_bytes(&t->late.cells[t->late.count - 1].values);
+    if (!value_set_is_unused(&c->values)) {
+        t->value_bytes += value_set_bytes(&c->values);
+        value_set_init(&c->values);
+    }
     return check_bytes(t);
+}
+
+static void swap(struct group_table *t)
+{
+    const struct cell_list all = t->all;
+    t->all = t->late;
+    t->late = all;
 }
 
 enum err group_table_end_series(struct group_table *t)
 {
     size_t old = t->all.count, fresh = t->late.count;
+    t->at = 0;
+    if (old == 0 || fresh == 0) { /* Of the first series, all are new; of most, none. */
+        if (old == 0) {
+            swap(t);
+        }
+        return OK;
+    }
     TRY(reserve(&t->all, old + fresh));
     struct cell *cells = t->all.cells;
     t->all.count = old + fresh;
@@ -92,6 +125,5 @@ enum err group_table_end_series(struct group_table *t)
         }
     }
     t->late.count = 0;
-    t->at = 0;
     return OK;
 }

@@ -22,6 +22,7 @@ struct group_table {
 void group_table_init(struct group_table *t);
 void group_table_fini(struct group_table *t);
 void group_table_clear(struct group_table *t);
+void group_table_rest(struct group_table *t); /* The same, and gives up what is large. */
 
 /* The next cell of a series; what its value set holds is taken over. E_LIMIT: beyond
  * QUERY_GROUP_BYTES_MAX. E_NO_MEMORY. After an error the table is only good to be cleared. */

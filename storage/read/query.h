@@ -121,6 +121,11 @@ struct query_cursor;
 MUST_USE enum err query_cursor_create(const struct query *q, struct query_cursor **out);
 void query_cursor_destroy(struct query_cursor *c); /* NULL is fine. */
 
+/* What it was made for is done with: keep the memory most queries need, let go of more. Then it may
+ * serve another query of the same engine, as if made for it. E_NO_MEMORY: it still rests. */
+void query_cursor_rest(struct query_cursor *c);
+MUST_USE enum err query_cursor_reuse(struct query_cursor *c, const struct query *q);
+
 /* Go over units from <= unit < end, anew. */
 void query_cursor_start(struct query_cursor *c, size_t from, size_t end);
 

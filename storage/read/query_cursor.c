@@ -13,6 +13,8 @@
  * a hundred thousand empty series do not hold a worker either. */
 enum { STEP_POINTS = 256 * 1024, LOOK_POINTS = 256 };
 
+enum { COLUMNS_KEPT = 4 }; /* By a cursor at rest. */
+
 /* Buckets: what is still to be read of a series. */
 enum window { WINDOW_BEFORE, WINDOW_WHOLE, WINDOWS };
 
@@ -38,17 +40,30 @@ struct query_cursor {
     double *column[QUERY_COLUMNS_MAX];
 };
 
+/* Those there are may be of a query before. */
 static enum err make_buffers(struct query_cursor *c)
 {
-    c->times = malloc(QUERY_BLOCK_ROWS_MAX * sizeof *c->times);
-    if (c->times == NULL) {
+    if (c->times == NULL && (c->times = malloc(QUERY_BLOCK_ROWS_MAX * sizeof *c->times)) == NULL) {
         return E_NO_MEMORY;
     }
     for (unsigned i = 0; i < c->query->columns; i++) {
-        c->column[i] = malloc(QUERY_BLOCK_ROWS_MAX * sizeof *c->column[i]);
-        if (c->column[i] == NULL) {
+        if (c->column[i] == NULL &&
+            (c->column[i] = malloc(QUERY_BLOCK_ROWS_MAX * sizeof *c->column[i])) == NULL) {
             return E_NO_MEMORY;
         }
+    }
+    return OK;
+}
+
+enum err query_cursor_reuse(struct query_cursor *c, const struct query *q)
+{
+    const int64_t known_ns = q->request.known_ns;
+    c->query = q;
+    scan_set_known(c->scan, known_ns != 0 ? known_ns : INT64_MAX);
+    if (q->request.buckets.length > 0) {
+        TRY(make_buffers(c));
+        bucket_run_init(&c->run, &q->request, c->scan);
+        fill_init(&c->fill, &q->request);
     }
     return OK;
 }
@@ -59,23 +74,33 @@ enum err query_cursor_create(const struct query *q, struct query_cursor **out)
     if (c == NULL) {
         return E_NO_MEMORY;
     }
-    c->query = q;
+    group_table_init(&c->table);
     enum err e = scan_create(q->engine, &c->scan);
-    if (e == OK && q->request.known_ns != 0) {
-        scan_set_known(c->scan, q->request.known_ns);
-    }
-    if (e == OK && q->request.buckets.length > 0) {
-        e = make_buffers(c);
-        bucket_run_init(&c->run, &q->request, c->scan);
-        fill_init(&c->fill, &q->request);
-        group_table_init(&c->table);
-    }
+    e = e == OK ? query_cursor_reuse(c, q) : e;
     if (e != OK) {
         query_cursor_destroy(c);
         return e;
     }
     *out = c;
     return OK;
+}
+
+static void drop_columns(struct query_cursor *c, unsigned from)
+{
+    for (unsigned i = from; i < QUERY_COLUMNS_MAX; i++) {
+        free(c->column[i]);
+        c->column[i] = NULL;
+    }
+}
+
+void query_cursor_rest(struct query_cursor *c)
+{
+    c->query = NULL;
+    c->piece = (struct piece){.stats = NULL};
+    bucket_run_fini(&c->run);
+    scan_rest(c->scan);
+    group_table_rest(&c->table);
+    drop_columns(c, COLUMNS_KEPT);
 }
 
 void query_cursor_destroy(struct query_cursor *c)
@@ -87,9 +112,7 @@ void query_cursor_destroy(struct query_cursor *c)
     bucket_run_fini(&c->run);
     group_table_fini(&c->table);
     free(c->times);
-    for (unsigned i = 0; i < QUERY_COLUMNS_MAX; i++) {
-        free(c->column[i]);
-    }
+    drop_columns(c, 0);
     free(c);
 }
 
@@ -252,12 +275,24 @@ static enum err next_cell(struct query_cursor *c, size_t *budget, struct cell **
     return OK;
 }
 
+static void put_row(struct query_cursor *c, int64_t time_ns, const double *row)
+{
+    c->times[c->rows] = time_ns;
+    for (unsigned i = 0; i < c->query->columns; i++) {
+        c->column[i][c->rows] = row[i];
+    }
+    c->rows++;
+}
+
+/* There is room for a row. */
 static void offer(struct query_cursor *c, struct cell *cell)
 {
     const struct query_request *r = &c->query->request;
     double row[QUERY_COLUMNS_MAX];
     (void)cell_row(cell, r, r->key_count == 0 ? 1 : c->regular, row);
-    if (cell->span.end_ns <= r->from_ns) {
+    if (r->fill == QUERY_FILL_NONE) {
+        put_row(c, cell->span.start_ns, row);
+    } else if (cell->span.end_ns <= r->from_ns) {
         fill_seed(&c->fill, cell->span.start_ns, row);
     } else {
         fill_offer(&c->fill, cell->span.start_ns, row, cell->base.count == 0);
@@ -268,14 +303,12 @@ static void offer(struct query_cursor *c, struct cell *cell)
 static bool take_rows(struct query_cursor *c)
 {
     double row[QUERY_COLUMNS_MAX];
+    int64_t time_ns;
     while (c->rows < QUERY_BLOCK_ROWS_MAX) {
-        if (!fill_take(&c->fill, &c->times[c->rows], row)) {
+        if (!fill_take(&c->fill, &time_ns, row)) {
             return true;
         }
-        for (unsigned i = 0; i < c->query->columns; i++) {
-            c->column[i][c->rows] = row[i];
-        }
-        c->rows++;
+        put_row(c, time_ns, row);
     }
     return false;
 }

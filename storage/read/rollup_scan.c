@@ -171,7 +171,7 @@ static void give(struct joining *j)
                                                           .first_ns = a->first_ns,
                                                           .last_ns = a->last_ns};
     }
-    aggregate_init(&j->sum, false);
+    aggregate_init(&j->sum, AGGREGATE_SUM);
 }
 
 static void take(struct joining *j, const struct rollup_row *row)
@@ -239,7 +239,7 @@ enum err rollup_scan_next(struct rollup_scan *r, const struct rollup_window *w,
     }
     struct joining j = {.scan = r, .asked = buckets_find(w->buckets, w->at_ns)};
     const bool days = day_ns == w->at_ns;
-    aggregate_init(&j.sum, false);
+    aggregate_init(&j.sum, AGGREGATE_SUM);
     out->is_answered = true;
     out->end_ns =
         gather(&j, w, days ? ROLLUP_DAY : ROLLUP_HOUR, w->at_ns, days ? w->end_ns : limit_ns);

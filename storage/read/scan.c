@@ -11,6 +11,9 @@
 #include "storage/read/rollup_scan.h"
 #include "storage/view.h"
 
+/* Memory a scan at rest may keep: points, entries of lists. */
+enum { POINTS_KEPT = 1 << 15, ENTRIES_KEPT = 1024 };
+
 struct chosen {
     uint8_t layer;
     struct part_key key;
@@ -71,6 +74,21 @@ void scan_destroy(struct scan *s)
     free(s->arrivals);
     free(s->chosen);
     free(s);
+}
+
+void scan_rest(struct scan *s)
+{
+    if (s->points.limit > POINTS_KEPT || s->points.items != NULL) {
+        points_fini(&s->points);
+    }
+    if (s->list.limit > ENTRIES_KEPT || s->over.limit > ENTRIES_KEPT) {
+        chunk_list_fini(&s->list);
+        chunk_list_fini(&s->over);
+    }
+    cuts_fini(&s->cuts);
+    s->cuts_of = 0;
+    free(s->arrivals);
+    s->arrivals = NULL;
 }
 
 void scan_set_known(struct scan *s, int64_t known_ns)

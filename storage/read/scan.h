@@ -20,6 +20,7 @@ struct scan;
 /* Points from_ns <= t < to_ns. One scan serves many series: scan_start() again. */
 MUST_USE enum err scan_create(struct engine *e, struct scan **out);
 void scan_destroy(struct scan *s);
+void scan_rest(struct scan *s); /* It is at no series now: gives up what memory is large. */
 void scan_start(struct scan *s, struct series_ref ref, int64_t from_ns, int64_t to_ns);
 
 /* From the next start on: only what was known at `known_ns`, with the values it had then

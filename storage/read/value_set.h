@@ -4,6 +4,7 @@
 #ifndef STORAGE_READ_VALUE_SET_H
 #define STORAGE_READ_VALUE_SET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,12 @@ struct value_set {
     double *values;
     struct sketch *sketch; /* NULL: all are in `values`. */
 };
+
+/* It never had a value, or was given up: no memory is held. */
+static inline bool value_set_is_unused(const struct value_set *v)
+{
+    return v->limit == 0 && v->sketch == NULL;
+}
 
 void value_set_init(struct value_set *v);
 void value_set_fini(struct value_set *v);
