@@ -16,6 +16,7 @@
 #include "broker/query/query_check.h"
 #include "broker/query/query_numbers.h"
 #include "broker/query/query_server.h"
+#include "broker/query/query_spares.h"
 #include "broker/threads/loop.h"
 #include "proto/frame.h"
 
@@ -38,6 +39,7 @@ struct query_server {
     bool is_stopped;
     uint32_t conn_count, tail_count, answer_count;
     uint32_t lane_count;        /* Of all queries, beyond the first of each. */
+    struct query_spares spares; /* Lanes of none. */
     size_t in_bytes;            /* Kept by all connections; see query_pressure.h. */
     uint32_t number_count;      /* Of all connections, as query_numbers.h counts. */
     struct query_conn *conns;   /* All that are not freed. */

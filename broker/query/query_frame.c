@@ -4,6 +4,8 @@
 
 #include "broker/query/query_words.h"
 
+enum { KEPT_FRAMES = 2 }; /* Memory for so many full ones may stay. */
+
 void query_frame_init(struct query_frame *f, const struct query_conn *conn, uint32_t id)
 {
     *f = (struct query_frame){.conn = conn, .id = id};
@@ -14,6 +16,23 @@ void query_frame_fini(struct query_frame *f)
     query_words_destroy(f->words);
     free(f->bytes.at);
     *f = (struct query_frame){.conn = NULL};
+}
+
+void query_frame_rest(struct query_frame *f)
+{
+    query_words_destroy(f->words);
+    f->words = NULL;
+    f->conn = NULL;
+    f->bytes.size = 0;
+    if (f->bytes.limit > (size_t)KEPT_FRAMES * QUERY_FRAME_BYTES) {
+        query_frame_fini(f);
+    }
+}
+
+void query_frame_aim(struct query_frame *f, const struct query_conn *conn, uint32_t id)
+{
+    f->conn = conn;
+    f->id = id;
 }
 
 enum err query_frame_begin(struct query_frame *f)

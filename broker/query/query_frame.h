@@ -20,6 +20,10 @@ struct query_frame {
 void query_frame_init(struct query_frame *f, const struct query_conn *conn, uint32_t id);
 void query_frame_fini(struct query_frame *f);
 
+/* It rests: no frame is in it, but memory for one is kept; then it is for another request. */
+void query_frame_rest(struct query_frame *f);
+void query_frame_aim(struct query_frame *f, const struct query_conn *conn, uint32_t id);
+
 /* Begin, put parts (frame_part of proto/frame.h), end. E_NO_MEMORY. */
 MUST_USE enum err query_frame_begin(struct query_frame *f);
 MUST_USE enum err query_frame_put(struct query_frame *f, const frame_response *part);

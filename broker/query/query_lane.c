@@ -1,6 +1,7 @@
 #include "broker/query/query_lane.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 #include "base/zone.h"
 #include "broker/query/query_words.h"
@@ -16,19 +17,43 @@ _Static_assert((int)QUERY_COLUMNS_MAX <= (int)BLOCK_COLUMNS_MAX &&
                "a block has room for all columns and keys");
 _Static_assert((int)QUERY_BLOCK_ROWS_MAX <= (int)QUERY_WORDS_ROWS_MAX, "a block is packed at once");
 
-void query_lane_init(struct query_lane *l, struct query_plan *plan, const struct query_conn *conn,
-                     uint32_t id)
+enum err query_lane_create(struct query_lane **out)
 {
-    *l = (struct query_lane){.plan = plan};
-    query_frame_init(&l->frames[0], conn, id);
-    query_frame_init(&l->frames[1], conn, id);
+    struct query_lane *l = calloc(1, sizeof *l);
+    if (l == NULL) {
+        return E_NO_MEMORY;
+    }
+    *out = l;
+    return OK;
 }
 
-void query_lane_fini(struct query_lane *l)
+void query_lane_aim(struct query_lane *l, struct query_plan *plan, const struct query_conn *conn,
+                    uint32_t id)
+{
+    l->plan = plan;
+    l->is_held = l->has_run = l->has_frame = l->is_done = l->is_bound = false;
+    l->at = 0;
+    l->rows = 0;
+    l->result = OK;
+    query_frame_aim(&l->frames[0], conn, id);
+    query_frame_aim(&l->frames[1], conn, id);
+}
+
+void query_lane_rest(struct query_lane *l)
+{
+    query_frame_rest(&l->frames[0]);
+    query_frame_rest(&l->frames[1]);
+    if (l->cursor != NULL) {
+        query_cursor_rest(l->cursor);
+    }
+}
+
+void query_lane_destroy(struct query_lane *l)
 {
     query_cursor_destroy(l->cursor);
     query_frame_fini(&l->frames[0]);
     query_frame_fini(&l->frames[1]);
+    free(l);
 }
 
 void query_lane_start(struct query_lane *l, uint64_t turn, size_t from, size_t end)
@@ -39,7 +64,7 @@ void query_lane_start(struct query_lane *l, uint64_t turn, size_t from, size_t e
     l->from = from;
     l->end = end;
     l->named = SIZE_MAX;
-    if (l->cursor != NULL) {
+    if (l->is_bound) {
         query_cursor_start(l->cursor, from, end);
     }
 }
@@ -196,14 +221,23 @@ static enum err next_block(struct query_lane *l, struct query_block *block)
     return e;
 }
 
+/* The lane's cursor, for this query from now on. */
+static enum err bind_cursor(struct query_lane *l)
+{
+    TRY(l->cursor == NULL ? query_cursor_create(l->plan->query, &l->cursor)
+                          : query_cursor_reuse(l->cursor, l->plan->query));
+    query_cursor_start(l->cursor, l->from, l->end);
+    l->is_bound = true;
+    return OK;
+}
+
 /* Blocks until the frame is full. E_END: the run is done. */
 static enum err make_blocks(struct query_lane *l)
 {
     struct query_block block;
     unsigned empty = 0;
-    if (l->cursor == NULL) {
-        TRY(query_cursor_create(l->plan->query, &l->cursor));
-        query_cursor_start(l->cursor, l->from, l->end);
+    if (!l->is_bound) {
+        TRY(bind_cursor(l));
     }
     while (l->frames[l->at].bytes.size < QUERY_FRAME_BYTES) {
         const enum err e = has_all_rows(l) ? E_END : next_block(l, &block);

@@ -22,7 +22,8 @@ struct query_lane {
     bool is_done;   /* Nothing comes behind that. */
     uint64_t turn;
     size_t from, end;            /* Units. */
-    struct query_cursor *cursor; /* NULL: not needed yet. */
+    struct query_cursor *cursor; /* NULL: never needed yet. */
+    bool is_bound;               /* The cursor is of this query, not of one before. */
     size_t named;                /* The unit told last; SIZE_MAX: none of this run. */
     struct query_frame frames[2];
     unsigned at;
@@ -45,9 +46,13 @@ struct query_plan {
     uint8_t filter[SERIES_PATH_BYTES_MAX];
 };
 
-void query_lane_init(struct query_lane *l, struct query_plan *plan, const struct query_conn *conn,
-                     uint32_t id);
-void query_lane_fini(struct query_lane *l);
+/* A lane of no query, E_NO_MEMORY; for one; after it, with what memory the next may need; never
+ * more. */
+MUST_USE enum err query_lane_create(struct query_lane **out);
+void query_lane_aim(struct query_lane *l, struct query_plan *plan, const struct query_conn *conn,
+                    uint32_t id);
+void query_lane_rest(struct query_lane *l);
+void query_lane_destroy(struct query_lane *l);
 
 /* Give it units to work through. */
 void query_lane_start(struct query_lane *l, uint64_t turn, size_t from, size_t end);

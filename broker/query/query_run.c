@@ -88,11 +88,13 @@ static void on_lane(struct job *job)
 
 static struct query_lane *add_lane(struct query_run *run)
 {
-    struct query_lane *l = malloc(sizeof *l);
-    if (l != NULL) {
-        query_lane_init(l, &run->plan, run->task.conn, run->task.id);
-        run->lanes[run->lane_count++] = l;
+    struct query_conn *c = run->task.conn;
+    struct query_lane *l;
+    if (query_spares_take(&c->server->spares, &l) != OK) {
+        return NULL;
     }
+    query_lane_aim(l, &run->plan, c, run->task.id);
+    run->lanes[run->lane_count++] = l;
     return l;
 }
 
@@ -305,8 +307,7 @@ static void fini(struct query_task *t)
 {
     struct query_run *run = run_of(t);
     for (unsigned i = 0; i < run->lane_count; i++) {
-        query_lane_fini(run->lanes[i]);
-        free(run->lanes[i]);
+        query_spares_give(&t->conn->server->spares, run->lanes[i]);
     }
     t->conn->server->lane_count -= run->lane_count > 1 ? run->lane_count - 1 : 0;
     query_frame_fini(&run->joined);

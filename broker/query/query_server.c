@@ -59,6 +59,7 @@ static void on_sweep(struct loop_timer *timer)
             query_conn_close(c); /* Freed at the end of the turn. */
         }
     }
+    query_spares_tick(&s->spares);
 }
 
 static void on_feed(struct loop_timer *timer)
@@ -135,6 +136,7 @@ void query_server_destroy(struct query_server *s)
     }
     loop_timer_stop(&s->sweep);
     loop_timer_stop(&s->feed);
+    query_spares_fini(&s->spares);
     free(s->scratch);
     free(s);
 }
