@@ -53,7 +53,7 @@ struct engine_stats {
     uint64_t groups, series, texts, partitions;
     uint64_t sealed;                 /* Of the partitions. */
     uint64_t disk_bytes;             /* All files of the store. */
-    uint64_t partitions_dropped;     /* By retention. */
+    uint64_t partitions_dropped;     /* By retention, or with nothing left in them. */
     uint64_t partitions_quarantined; /* Cannot be read: kept aside, their points are missing. */
     uint64_t deletes;                /* Since start. */
     uint64_t deletes_waiting;        /* Not yet carried out in all files. */

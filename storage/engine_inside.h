@@ -172,8 +172,10 @@ MUST_USE enum err engine_mark_catalogue(struct engine *e);
  */
 MUST_USE enum err engine_quarantine(struct engine *e, const char *file_name, enum err why);
 MUST_USE enum err engine_count_quarantined(struct engine *e);
-/* engine_parts.c: a number that is taken. */
+/* engine_parts.c: a number that is taken. Whether the files a sealed part was made from are gone
+ * for certain. */
 void engine_note_number(struct engine *e, uint32_t number);
+bool engine_is_last_of(const struct engine *e, struct part *sealed);
 
 /* engine_delete.c: a delete out of the journal. Leave out of what is about to be shown the tombs
  * that no source needs any more, and all marks for `gone`: `*out` is the caller's, to be dropped
@@ -186,7 +188,7 @@ MUST_USE enum err engine_prune_tombs(struct engine_shown *shown, const struct he
 MUST_USE enum err engine_prune_view(struct engine *e);
 struct erasure engine_erasure(const struct engine *e, const struct view *v);
 
-/* engine_retain.c: partitions that retention has passed leave the view. */
+/* engine_retain.c: partitions that retention has passed, or that are empty, leave the view. */
 void engine_forget(struct engine *e);
 
 /* engine_receipts.c */

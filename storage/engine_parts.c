@@ -62,8 +62,15 @@ static void remove_rubbish(const struct engine *e, const char *file_name)
     }
 }
 
-static enum err open_one(struct engine *e, const char *file_name, struct part_list *list)
+struct opening {
+    struct engine *engine;
+    struct part_list *list;
+};
+
+static enum err open_one(void *context, const char *file_name)
 {
+    struct engine *e = ((struct opening *)context)->engine;
+    struct part_list *list = ((struct opening *)context)->list;
     struct part_name name;
     if (part_is_rubbish(file_name)) {
         remove_rubbish(e, file_name);
@@ -106,7 +113,9 @@ static int compare(const void *a, const void *b)
     return (x.number > y.number) - (x.number < y.number);
 }
 
-static enum err open_all(struct engine *e, struct part_list *list)
+/* Every file name in parts/. */
+static enum err each_file(const struct engine *e,
+                          enum err (*visit)(void *context, const char *file_name), void *context)
 {
     enum err result = OK;
     DIR *directory = opendir(e->parts_directory);
@@ -115,13 +124,35 @@ static enum err open_all(struct engine *e, struct part_list *list)
     }
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): each thread its own DIR, as POSIX.1-2024 allows. */
     for (struct dirent *entry; result == OK && (entry = readdir(directory)) != NULL;) {
-        result = open_one(e, entry->d_name, list);
+        result = visit(context, entry->d_name);
     }
     (void)closedir(directory);
+    return result;
+}
+
+static enum err open_all(struct engine *e, struct part_list *list)
+{
+    struct opening o = {e, list};
+    enum err result = each_file(e, open_one, &o);
     if (list->count > 0) {
         qsort(list->at, list->count, sizeof(struct part *), compare);
     }
     return result;
+}
+
+/* E_BUSY: it is a source of the part. */
+static enum err compare_source(void *sealed, const char *file_name)
+{
+    struct part_name name;
+    return part_name_read(file_name, &name) == OK && part_is_source(sealed, name) ? E_BUSY : OK;
+}
+
+bool engine_is_last_of(const struct engine *e, struct part *sealed)
+{
+    char path[ENGINE_PATH_BYTES_MAX];
+    const int size = snprintf(path, sizeof path, "%s/.", e->parts_directory);
+    return size > 0 && (size_t)size < sizeof path && each_file(e, compare_source, sealed) == OK &&
+           kv_sync_name(path) == OK;
 }
 
 static bool is_sealed_elsewhere(const struct part_list *list, const struct part *p)

@@ -1,31 +1,40 @@
-/* Retention: partitions that ended before every horizon go, with their files. See engine.h. */
+/* Retention: partitions that ended before every horizon go, with their files, and so do sealed ones
+ * in which nothing is left. See engine.h. */
 
 #include "storage/engine_inside.h"
 
-/* Parts come in order of their periods, so those that are over come first. They leave `l`. */
-static size_t take_over(struct view_parts *l, int64_t horizon_ns)
+/* An empty file says that its sources have nothing to show: it outlives theirs. */
+static bool is_over(const struct engine *e, struct part *p)
 {
-    size_t gone = 0;
-    while (gone < l->count && part_period(l->at[gone]).end_ns <= horizon_ns) {
-        gone++;
-    }
-    l->at += gone;
-    l->count -= gone;
-    return gone;
+    return part_period(p).end_ns <= retention_least(e->retention) ||
+           (part_is_empty(p) && engine_is_last_of(e, p));
 }
 
-static enum err show_rest(struct engine *e, int64_t horizon_ns, size_t gone[VIEW_LAYERS])
+/* Those that are over leave `l`; how many did. */
+static size_t take_over(const struct engine *e, struct view_parts *l)
+{
+    size_t kept = 0;
+    const size_t all = l->count;
+    for (size_t i = 0; i < all; i++) {
+        if (!is_over(e, l->at[i])) {
+            l->at[kept++] = l->at[i];
+        }
+    }
+    l->count = kept;
+    return all - kept;
+}
+
+static enum err show_rest(struct engine *e, size_t *gone)
 {
     struct engine_shown shown;
     size_t all = 0;
     TRY(engine_shown_take(e, 0, &shown));
-    struct engine_shown rest = shown;
     for (int i = 0; i < VIEW_LAYERS; i++) {
-        gone[i] = take_over(&rest.layer[i], horizon_ns);
-        all += gone[i];
+        all += take_over(e, &shown.layer[i]);
     }
-    enum err result = all > 0 ? engine_view_publish(e, &rest) : OK;
+    enum err result = all > 0 ? engine_view_publish(e, &shown) : OK;
     engine_shown_free(&shown);
+    *gone = result == OK ? all : 0;
     return result;
 }
 
@@ -46,15 +55,19 @@ int64_t engine_horizon_latest(struct engine *e)
 
 void engine_forget(struct engine *e)
 {
-    size_t gone[VIEW_LAYERS];
+    size_t gone = 0;
     const struct view *before = view_hold(e);
-    if (show_rest(e, retention_least(e->retention), gone) == OK) {
+    if (show_rest(e, &gone) == OK && gone > 0) {
+        const struct view *now = &e->view->view;
         for (int i = 0; i < VIEW_LAYERS; i++) {
-            for (size_t j = 0; j < gone[i]; j++) {
-                part_doom(before->layer[i].at[j]);
+            for (size_t j = 0; j < before->layer[i].count; j++) {
+                struct part *p = before->layer[i].at[j];
+                if (view_part_find(&now->layer[i], part_period(p).start_ns) != p) {
+                    part_doom(p);
+                }
             }
-            engine_count(&e->counters.partitions_dropped, gone[i]);
         }
+        engine_count(&e->counters.partitions_dropped, gone);
     }
     view_drop(e, before);
 }

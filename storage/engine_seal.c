@@ -13,6 +13,8 @@
 #include "storage/engine_inside.h"
 #include "storage/part/sweep.h"
 
+_Static_assert((int)SEAL_PARTS_MAX <= (int)SEAL_SOURCES_MAX, "what is chosen can be sealed");
+
 static struct seal_rules rules_of(const struct engine *e, const struct engine_seal_request *r)
 {
     return (struct seal_rules){.clock_ns = atomic_load(&e->clock_ns),
@@ -128,6 +130,20 @@ static void log_result(const struct engine_seal *s)
              (unsigned long long)s->result.rollup_bytes, (unsigned long long)s->result.damaged);
 }
 
+/* A damaged file is kept, with what nobody can read today. */
+static void let_go(struct engine *e, struct part *p, bool is_lost)
+{
+    char name[PART_NAME_BYTES_MAX];
+    if (!is_lost) {
+        part_doom(p);
+        return;
+    }
+    part_name_write(part_name(p), name);
+    log_line(LOG_ERROR, "storage", "partition is damaged, what can be read was sealed path=%s/%s",
+             e->parts_directory, name);
+    (void)!engine_quarantine(e, name, E_CORRUPT); /* Out of sight in any case; the log says so. */
+}
+
 static enum err finish(struct engine *e)
 {
     struct engine_seal *s = &e->seal;
@@ -141,7 +157,7 @@ static enum err finish(struct engine *e)
     TRY(show(e));
     log_result(s);
     for (size_t i = 0; i < s->choice.count; i++) {
-        part_doom(s->choice.part[i]);
+        let_go(e, s->choice.part[i], (s->result.lost >> i & 1) != 0);
     }
     engine_count(&e->counters.duplicates, s->result.duplicates);
     engine_count(&e->counters.overwritten, s->result.overwritten);

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -68,6 +67,18 @@ static enum err translate(int code)
     default:
         return E_IO; /* EIO, MDB_PANIC, MDB_BAD_TXN after one of them, and the unheard of. */
     }
+}
+
+/* A transaction that only reads is of no use any more after it has met damage, which LMDB does not
+ * always say at once. */
+static enum err translate_read(MDB_txn *txn, int code)
+{
+    unsigned flags = 0;
+    const bool is_damaged = code == MDB_BAD_TXN || code == MDB_CURSOR_FULL;
+    return is_damaged && mdb_env_get_flags(mdb_txn_env(txn), &flags) == MDB_SUCCESS &&
+                   (flags & MDB_RDONLY) != 0
+               ? E_CORRUPT
+               : translate(code);
 }
 
 static MDB_val val_of(struct bytes b)
@@ -427,17 +438,6 @@ void kv_abort(struct kv_txn *txn)
     }
 }
 
-void kv_will_need(struct bytes value)
-{
-    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    const uintptr_t from = (uintptr_t)value.at / page * page;
-    union { /* madvise() takes an address for whatever is to be done with it. */
-        uintptr_t number;
-        void *at;
-    } start = {.number = from};
-    (void)madvise(start.at, (uintptr_t)value.at + value.size - from, MADV_WILLNEED);
-}
-
 static bool is_key(struct bytes key)
 {
     return key.size >= 1 && key.size <= KEY_BYTES_MAX;
@@ -460,7 +460,7 @@ enum err kv_get(struct kv_txn *txn, struct kv_table table, struct bytes key, str
         return E_CORRUPT;
     }
     kv_guard_set(&guard);
-    enum err e = translate(mdb_get(txn_of(txn), table.id, &k, &v));
+    enum err e = translate_read(txn_of(txn), mdb_get(txn_of(txn), table.id, &k, &v));
     if (e == OK) {
         kv_guard_touch(bytes_of_val(v));
         *value = bytes_of_val(v);
@@ -529,7 +529,8 @@ static enum err move(struct kv_cursor *c, MDB_val k, MDB_cursor_op op, struct by
         return E_CORRUPT;
     }
     kv_guard_set(&guard);
-    enum err e = translate(mdb_cursor_get(cursor_of(c), &k, &v, op));
+    enum err e =
+        translate_read(mdb_cursor_txn(cursor_of(c)), mdb_cursor_get(cursor_of(c), &k, &v, op));
     if (e == OK) {
         kv_guard_touch(bytes_of_val(k));
         *key = bytes_of_val(k);
@@ -537,18 +538,6 @@ static enum err move(struct kv_cursor *c, MDB_val k, MDB_cursor_op op, struct by
     }
     kv_guard_set(NULL);
     return e == E_NOT_FOUND ? E_END : e;
-}
-
-enum err kv_touch(struct bytes value)
-{
-    struct kv_guard guard;
-    if (sigsetjmp(guard.back, 0) != 0) {
-        return E_CORRUPT;
-    }
-    kv_guard_set(&guard);
-    kv_guard_touch(value);
-    kv_guard_set(NULL);
-    return OK;
 }
 
 enum err kv_cursor_seek(struct kv_cursor *c, struct bytes from, struct bytes *key,

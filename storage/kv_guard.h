@@ -9,7 +9,8 @@
  *     ... only reads; takes nothing that would have to be given back ...
  *     kv_guard_set(NULL);
  *
- * Whoever sets no guard dies of such a signal as ever. Any thread; storage/kv.c only. */
+ * Whoever sets no guard dies of such a signal as ever. Any thread; storage/kv.c only, but for
+ * kv_guard_check(). */
 
 #ifndef STORAGE_KV_GUARD_H
 #define STORAGE_KV_GUARD_H
@@ -40,7 +41,7 @@ void kv_guard_touch(struct bytes value);
 MUST_USE enum err kv_guard_lock_file(const char *path, unsigned readers);
 
 /* Who writes has LMDB change what it finds: the tree must be sound before. E_CORRUPT: it is not.
- * `whole`: look at the pages of values, too. Errors of kv_check(). */
+ * `whole`: look at the pages of values, too. Nobody may write meanwhile. Errors of kv_check(). */
 MUST_USE enum err kv_guard_check(const char *path, bool whole);
 
 #endif /* STORAGE_KV_GUARD_H */

@@ -125,7 +125,8 @@ static enum err keep_bundle(struct merge *m, uint32_t part)
     return keep(m, part, (struct bytes){raw, sizeof raw}, part_bundle_value(&m->bundles[part]));
 }
 
-/* The rows of the group that are bundled. A damaged bundle is kept aside whole, once. */
+/* The rows of the group that are bundled. A damaged bundle is kept aside whole, once. E_CORRUPT:
+ * there are no bytes to be kept. */
 static enum err list_bundled(struct merge *m, uint32_t index)
 {
     struct part_bundle *bundle = &m->bundles[index];
@@ -133,6 +134,9 @@ static enum err list_bundled(struct merge *m, uint32_t index)
         bundle->part_id != 0 && m->group > bundle->from && m->group <= bundle->to;
     struct chunk chunk;
     const enum err e = part_bundle_find(bundle, m->parts[index], m->group, &chunk);
+    if (e == E_CORRUPT && (bundle->part_id == 0 || part_bundle_value(bundle).size == 0)) {
+        return E_CORRUPT;
+    }
     if (e == E_CORRUPT) {
         return bundle->state == E_CORRUPT && was_known ? OK : keep_bundle(m, index);
     }
@@ -142,19 +146,51 @@ static enum err list_bundled(struct merge *m, uint32_t index)
     return e == E_NOT_FOUND ? OK : e;
 }
 
-static enum err list_part(struct merge *m, uint32_t index)
+static enum err open_cursor(struct merge *m, uint32_t index)
 {
-    TRY(list_bundled(m, index));
+    struct part_cursor *cursor;
+    TRY(part_cursor_open(m->parts[index], m->group, &cursor));
+    m->cursors[index] = cursor;
+    return OK;
+}
+
+static enum err list_chunks(struct merge *m, uint32_t index)
+{
     struct bytes key, value;
     struct part_key place;
     uint32_t flush;
     enum err e;
-    TRY(part_cursor_open(m->parts[index], m->group, &m->cursors[index]));
+    TRY(open_cursor(m, index));
     while ((e = part_cursor_next(m->cursors[index], &flush, &key, &value)) == OK) {
         TRY(part_key_read(key, &place));
         TRY(add_ref(m, (struct ref){place.first_ns, index, flush, false}));
     }
     return e == E_END ? OK : e;
+}
+
+/* After E_CORRUPT from a part: go on with what can be read of it. A transaction that has met damage
+ * is of no use any more. */
+static enum err go_on(struct merge *m, uint32_t index)
+{
+    m->damage.lose(m->damage.context, index);
+    if (m->cursors[index] != NULL) {
+        part_cursor_close(m->cursors[index]);
+        m->cursors[index] = NULL;
+    }
+    const enum err e = open_cursor(m, index);
+    return e == E_CORRUPT ? OK : e;
+}
+
+static enum err list_part(struct merge *m, uint32_t index)
+{
+    enum err e = list_bundled(m, index);
+    if (e == E_CORRUPT) {
+        m->damage.lose(m->damage.context, index);
+    } else if (e != OK) {
+        return e;
+    }
+    e = list_chunks(m, index);
+    return e == E_CORRUPT ? go_on(m, index) : e;
 }
 
 /* Who wins: 1 if `a`. */
@@ -234,8 +270,12 @@ static enum err take_columns(struct merge *m, struct columns **out)
 static enum err decode_bundled(struct merge *m, const struct ref *ref, struct columns *columns)
 {
     struct chunk chunk;
-    TRY(part_bundle_find(&m->bundles[ref->part], m->parts[ref->part], m->group, &chunk));
-    const enum err e = columns_put_chunk(columns, &chunk, m->scratch);
+    enum err e = part_bundle_find(&m->bundles[ref->part], m->parts[ref->part], m->group, &chunk);
+    if (e != OK) {
+        m->damage.lose(m->damage.context, ref->part); /* It was there a moment ago. */
+        return e;
+    }
+    e = columns_put_chunk(columns, &chunk, m->scratch);
     if (e == E_CORRUPT) {
         TRY(keep_bundle(m, ref->part));
     }
@@ -255,6 +295,18 @@ static void erase(const struct merge *m, const struct ref *ref, struct columns *
     }
 }
 
+/* E_CORRUPT: it is listed, and cannot be had. */
+static enum err get_chunk(struct merge *m, uint32_t index, struct bytes key, struct bytes *value)
+{
+    struct part_cursor *cursor = m->cursors[index];
+    const enum err e = cursor == NULL ? E_CORRUPT : part_cursor_get(cursor, key, value);
+    if (e != E_CORRUPT && e != E_NOT_FOUND) {
+        return e;
+    }
+    TRY(go_on(m, index));
+    return E_CORRUPT;
+}
+
 static enum err decode(struct merge *m, const struct ref *ref, struct bytes key,
                        struct columns *columns)
 {
@@ -263,7 +315,7 @@ static enum err decode(struct merge *m, const struct ref *ref, struct bytes key,
     if (ref->is_bundled) {
         return decode_bundled(m, ref, columns);
     }
-    TRY(part_cursor_get(m->cursors[ref->part], key, &value));
+    TRY(get_chunk(m, ref->part, key, &value));
     enum err e = chunk_read(key, value, &chunk);
     if (e == OK) {
         e = chunk.first_ns == ref->first_ns ? columns_put_chunk(columns, &chunk, m->scratch)

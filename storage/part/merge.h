@@ -13,9 +13,11 @@
 
 struct merge;
 
-/* Who is given a chunk that cannot be read, before it is left out. */
+/* Who is given a chunk that cannot be read, before it is left out; and who is told of a part (by
+ * its index) that what it has cannot all be found: what can be is in the rows. */
 struct merge_damage {
     enum err (*keep)(void *context, struct part *part, struct bytes key, struct bytes value);
+    void (*lose)(void *context, size_t index);
     void *context;
 };
 

@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "storage/kv_guard.h"
 #include "storage/part/part_env.h"
 
 enum { FILE_BYTES_MIN = 8192 /* A file that holds nothing yet has two pages. */ };
@@ -240,6 +241,23 @@ enum err part_copy(struct part *p, const char *path)
         return e == E_NOT_FOUND ? OK : e; /* On a full disk it was never made. */
     }
     e = kv_copy(p->kv, path);
+    part_env_leave(p);
+    return e;
+}
+
+bool part_is_empty(const struct part *p)
+{
+    return atomic_load(&p->is_empty);
+}
+
+/* While one is inside nobody begins to write; who writes has seen to it that the tree is sound. */
+enum err part_check(struct part *p)
+{
+    enum err e = part_env_enter(p, PART_READ);
+    if (e != OK) {
+        return e != E_NOT_FOUND ? e : part_flush_count(p) == 0 ? OK : E_IO; /* It went away. */
+    }
+    e = p->writable ? OK : kv_guard_check(p->path, false);
     part_env_leave(p);
     return e;
 }

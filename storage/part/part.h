@@ -51,6 +51,13 @@ int64_t part_changed_ns(const struct part *p); /* Wall clock of the last write t
  * Nobody may be writing it. E_BUSY: there is a file. Errors of kv.h. */
 MUST_USE enum err part_copy(struct part *p, const char *path);
 
+/* Sealed, and there is nothing in it: neither points nor what was kept aside. */
+bool part_is_empty(const struct part *p);
+
+/* Whether all that is in the file can be found: its tree is sound. E_CORRUPT: it is not, though
+ * much of it may be readable. Errors of kv.h. */
+MUST_USE enum err part_check(struct part *p);
+
 /* Remember that a chunk of it is damaged. True for the first who says so: he writes the log. */
 bool part_mark_damaged(struct part *p);
 

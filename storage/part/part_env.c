@@ -94,7 +94,8 @@ static enum err load_meta(struct part *p, struct kv_txn *txn)
     const struct part_period period = p->name.period;
     TRY(kv_get(txn, p->meta, bytes_of("part"), &raw));
     TRY(part_meta_read(raw, &meta));
-    if (meta.period.start_ns != period.start_ns || meta.period.end_ns != period.end_ns) {
+    if (meta.period.start_ns != period.start_ns || meta.period.end_ns != period.end_ns ||
+        (meta.version == PART_VERSION_BUNDLES && !atomic_load(&p->has_bundles))) {
         return E_CORRUPT;
     }
     TRY(part_env_load_sources(p, txn));
@@ -152,19 +153,50 @@ static enum err open_for_writing(struct part *p)
     return kv_commit(txn);
 }
 
+static enum err find_table(const struct part *p, const char *name, struct kv_table *out,
+                           bool *found)
+{
+    const enum err e = kv_table_open(p->kv, name, out);
+    *found = e == OK;
+    return e == E_NOT_FOUND ? OK : e;
+}
+
+static enum err look_for_chunks(const struct part *p, struct kv_txn *txn, bool *found)
+{
+    struct kv_cursor *cursor;
+    struct bytes key, value;
+    TRY(kv_cursor_open(txn, p->chunks, &cursor));
+    const enum err e = kv_cursor_last(cursor, &key, &value);
+    kv_cursor_close(cursor);
+    *found = e == OK;
+    return e == E_END ? OK : e;
+}
+
+/* `has_more`: there are other tables with something in them. */
+static enum err load_for_reading(struct part *p, struct kv_txn *txn, bool has_more)
+{
+    bool has_chunks = true;
+    TRY(load_meta(p, txn));
+    if (p->name.kind == PART_SEALED && !has_more) {
+        TRY(look_for_chunks(p, txn, &has_chunks));
+    }
+    atomic_store(&p->is_empty, !has_chunks);
+    return OK;
+}
+
 static enum err open_for_reading(struct part *p)
 {
     struct kv_txn *txn;
+    struct kv_table damaged;
+    bool has_bundles, has_damaged;
     TRY(kv_table_open(p->kv, "chunks", &p->chunks));
     TRY(kv_table_open(p->kv, "meta", &p->meta));
-    enum err bundles = kv_table_open(p->kv, "bundles", &p->bundles);
-    if (bundles != OK && bundles != E_NOT_FOUND) {
-        return bundles;
-    }
-    atomic_store(&p->has_bundles, bundles == OK);
+    TRY(find_table(p, "bundles", &p->bundles, &has_bundles));
+    TRY(find_table(p, "damaged", &damaged, &has_damaged));
+    atomic_store(&p->has_bundles, has_bundles);
     TRY(part_env_open_rollups(p));
     TRY(kv_read_begin(p->kv, &txn));
-    enum err e = load_meta(p, txn);
+    enum err e = load_for_reading(p, txn, has_bundles || has_damaged);
     kv_abort(txn);
     return e;
 }

@@ -33,6 +33,7 @@ struct part {
     struct part_name name;
     bool read_only;          /* Never changed, not even cleaned. */
     atomic_bool has_bundles; /* There is a table of them. */
+    atomic_bool is_empty;    /* See part_is_empty(). */
     uint8_t *sources;        /* Of a sealed part: see part_kept.c; fixed once open. */
     size_t source_count;
     char *path;

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/check.h"
 #include "storage/part/cutter.h"
 #include "storage/part/merge.h"
 #include "storage/part/part_bundle.h"
@@ -47,6 +48,17 @@ static enum err keep_damaged(void *context, struct part *from, struct bytes key,
     return part_flush_keep(r->flush, from, key, value);
 }
 
+static void lose(void *context, size_t index)
+{
+    struct run *r = context;
+    r->result->lost |= UINT64_C(1) << index;
+}
+
+static bool is_lost(const struct run *r, size_t index)
+{
+    return (r->result->lost >> index & 1) != 0;
+}
+
 /* Merged rows on their way to the cutter. */
 static enum err fill(void *context, struct columns *columns, uint32_t rows)
 {
@@ -89,19 +101,60 @@ static enum err write_groups(struct run *r)
     return OK;
 }
 
-static uint64_t last_applied(const struct seal *s)
+/* What a lost part had may be in the journal yet: of its positions nothing is said. */
+static uint64_t last_applied(const struct run *r)
 {
     uint64_t applied = 0;
-    for (size_t i = 0; i < s->part_count; i++) {
-        applied = part_applied(s->parts[i]) > applied ? part_applied(s->parts[i]) : applied;
+    for (size_t i = 0; i < r->seal->part_count; i++) {
+        const uint64_t own = part_applied(r->seal->parts[i]);
+        applied = !is_lost(r, i) && own > applied ? own : applied;
     }
     return applied;
+}
+
+/* Where the tree of a file is unsound, chunks may be missed without a sign. */
+static enum err check_parts(struct run *r)
+{
+    for (size_t i = 0; i < r->seal->part_count; i++) {
+        const enum err e = part_check(r->seal->parts[i]);
+        if (e == E_CORRUPT) {
+            lose(r, i);
+        } else if (e != OK) {
+            return e;
+        }
+    }
+    return OK;
+}
+
+static enum err keep_again(struct run *r)
+{
+    for (size_t i = 0; i < r->seal->part_count; i++) {
+        const enum err e = part_flush_keep_again(r->flush, r->seal->parts[i]);
+        if (e == E_CORRUPT) {
+            lose(r, i);
+        } else if (e != OK) {
+            return e;
+        }
+    }
+    return OK;
+}
+
+static enum err name_sources(struct run *r)
+{
+    struct part *sound[SEAL_SOURCES_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < r->seal->part_count; i++) {
+        if (!is_lost(r, i)) {
+            sound[count++] = r->seal->parts[i];
+        }
+    }
+    return part_flush_sources(r->flush, sound, count);
 }
 
 static enum err write_content(struct run *r)
 {
     const struct seal *s = r->seal;
-    const struct merge_damage damage = {keep_damaged, r};
+    const struct merge_damage damage = {keep_damaged, lose, r};
     const struct merge_sources sources = {s->parts, s->part_count, s->erasure};
     TRY(merge_create(&sources, &damage, &r->merge));
     TRY(cutter_create(true, &r->cutter));
@@ -110,17 +163,16 @@ static enum err write_content(struct run *r)
     TRY(write_groups(r));
     TRY(part_bundler_end(r->bundler));
     r->result->rollup_bytes = rollup_build_bytes(r->rollups);
-    for (size_t i = 0; i < s->part_count; i++) {
-        TRY(part_flush_keep_again(r->flush, s->parts[i]));
-    }
-    return part_flush_sources(r->flush, s->parts, s->part_count);
+    TRY(keep_again(r));
+    return name_sources(r);
 }
 
 static enum err write_file(struct run *r)
 {
+    TRY(check_parts(r));
     TRY(part_flush_begin(r->part, &r->flush));
     enum err e = write_content(r);
-    e = e == OK ? part_flush_end(r->flush, last_applied(r->seal)) : e;
+    e = e == OK ? part_flush_end(r->flush, last_applied(r)) : e;
     if (e != OK) {
         part_flush_abort(r->flush);
         return e;
@@ -131,6 +183,7 @@ static enum err write_file(struct run *r)
 enum err seal_write(const struct seal *s, struct seal_result *result, struct part **out)
 {
     struct run r = {.seal = s, .result = result};
+    CHECK(s->part_count <= SEAL_SOURCES_MAX);
     *result = (struct seal_result){0};
     TRY(part_seal_begin(s->directory, s->name, &r.part));
     enum err e = write_file(&r);

@@ -14,11 +14,13 @@
 #include "storage/erase/erasure.h"
 #include "storage/part/part.h"
 
+enum { SEAL_SOURCES_MAX = 64 };
+
 struct seal {
     const char *directory;
-    struct part_name name;     /* Of the file to make; its period holds those of all parts. */
-    struct part *const *parts; /* The last wins; they do not change meanwhile. */
-    size_t part_count;
+    struct part_name name;         /* Of the file to make; its period holds those of all parts. */
+    struct part *const *parts;     /* The last wins; they do not change meanwhile. */
+    size_t part_count;             /* At most SEAL_SOURCES_MAX. */
     uint32_t group_end;            /* Groups are below this. */
     const struct erasure *erasure; /* What to leave out of the parts. */
     const atomic_bool *stop;       /* Set: leave it, nothing stays. */
@@ -29,6 +31,8 @@ struct seal_result {
     uint64_t duplicates,
         overwritten;  /* Values that came again equal, different, in a later part. */
     uint64_t damaged; /* Chunks that could not be read, kept aside. */
+    uint64_t lost;    /* Bit i: not all that part i has could be found. The new file has what could
+                       * be, and does not name it among its sources: it is to be kept. */
 };
 
 /* Any one thread; memory for the chunks that overlap. E_BUSY: `stop`. E_NO_SPACE, E_NO_MEMORY,

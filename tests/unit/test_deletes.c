@@ -1,10 +1,14 @@
 /* Deletes and retention by filter, as the engine carries them out. That every history comes out
  * right is for test_engine_model.c; this is what it does not see. */
 
+#include <glob.h>
+#include <unistd.h>
+
 #include "base/clock.h"
 #include "storage/erase/tombs.h"
 #include "storage/read/newest.h"
 #include "storage/read/scan.h"
+#include "storage/view.h"
 #include "tests/lib/store.h"
 
 #define T0     (INT64_C(1479877011) * NS_PER_S)
@@ -206,6 +210,101 @@ static void each_series_is_kept_as_long_as_its_rule_says(void **state)
     s.options.retention_count = 0;
 }
 
+/* Files in parts/. */
+static unsigned count_files(void)
+{
+    char pattern[256];
+    glob_t found;
+    snprintf(pattern, sizeof pattern, "%s/parts/*.mdb", s.dir.path);
+    const int e = glob(pattern, 0, NULL, &found); // NOLINT(concurrency-mt-unsafe): one thread
+    const unsigned count = e == 0 ? (unsigned)found.gl_pathc : 0;
+    globfree(&found);
+    return count;
+}
+
+static void seal_two_weeks(void)
+{
+    put("a", T0, 1);
+    put("b", T0 + 60 * DAY_NS, 1);
+    assert_ok(store_write(&s));
+    assert_ok(store_checkpoint(&s));
+    s.options.span_s = 7 * 86400;
+    store_close(&s);
+    store_open(&s);
+    assert_ok(store_seal(&s, true));
+    assert_int_equal(stats().partitions, 2);
+}
+
+static void a_sealed_part_with_nothing_left_goes(void **state)
+{
+    (void)state;
+    seal_two_weeks();
+    erase("a", 0, INT64_MAX);
+    assert_ok(store_seal(&s, false));
+    assert_int_equal(stats().partitions, 1);
+    assert_int_equal(stats().deletes_waiting, 0);
+    assert_int_equal(count_files(), 1);
+    assert_int_equal(count("a"), 0);
+    put("a", T0 + 5, 2); /* Its period goes on. */
+    assert_ok(store_write(&s));
+    assert_ok(store_checkpoint(&s));
+    store_close(&s);
+    store_verify(&s);
+    store_open(&s);
+    assert_int_equal(count("a"), 1);
+    assert_int_equal(count("b"), 1);
+}
+
+/* As long as a reader has the old file there must be one that says what became of it. */
+static void an_empty_part_stays_until_its_sources_are_gone(void **state)
+{
+    char path[256], saved[256], name[PART_NAME_BYTES_MAX];
+    (void)state;
+    seal_two_weeks();
+    const struct view *held = view_hold(s.engine);
+    erase("a", 0, INT64_MAX);
+    assert_ok(store_seal(&s, false));
+    assert_int_equal(count_files(), 3);
+    assert_int_equal(stats().partitions, 2);
+    part_name_write(part_name(held->layer[VIEW_SEALED].at[0]), name);
+    snprintf(path, sizeof path, "%s/parts/%s", s.dir.path, name);
+    snprintf(saved, sizeof saved, "%s/saved", s.dir.path);
+    assert_int_equal(link(path, saved), 0);
+    view_drop(s.engine, held);
+    assert_int_equal(count_files(), 2);
+    assert_int_equal(link(saved, path), 0); /* A power cut, and it was never unlinked. */
+    (void)!store_checkpoint(&s);
+    store_close(&s);
+    store_open(&s);
+    assert_int_equal(count("a"), 0);
+    assert_int_equal(count_files(), 2);
+    engine_keep(s.engine, T0);
+    assert_int_equal(count_files(), 1);
+    assert_int_equal(stats().partitions, 1);
+    store_close(&s);
+    assert_int_equal(unlink(saved), 0);
+    store_open(&s);
+    assert_int_equal(count("b"), 1);
+}
+
+static void what_no_series_keeps_leaves_no_file(void **state)
+{
+    static const struct retention_rule rules[] = {{{(const uint8_t *)"#", 1}, 30 * 86400}};
+    (void)state;
+    seal_two_weeks();
+    store_close(&s);
+    s.options.retention = rules; /* All else would be kept for ever, but there is nothing else. */
+    s.options.retention_count = 1;
+    store_open(&s);
+    engine_keep(s.engine, T0 + 80 * DAY_NS);
+    assert_int_equal(count("a"), 0);
+    assert_ok(store_seal(&s, false));
+    assert_int_equal(stats().partitions, 1);
+    assert_int_equal(count_files(), 1);
+    assert_int_equal(count("b"), 1);
+    s.options.retention_count = 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -216,6 +315,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(too_many_deletes_are_refused_until_files_are_sealed, make,
                                         clear),
         cmocka_unit_test_setup_teardown(the_newest_value_left_is_found_and_remembered, make, clear),
+        cmocka_unit_test_setup_teardown(a_sealed_part_with_nothing_left_goes, make, clear),
+        cmocka_unit_test_setup_teardown(an_empty_part_stays_until_its_sources_are_gone, make,
+                                        clear),
+        cmocka_unit_test_setup_teardown(what_no_series_keeps_leaves_no_file, make, clear),
         cmocka_unit_test_setup_teardown(each_series_is_kept_as_long_as_its_rule_says, make, clear)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

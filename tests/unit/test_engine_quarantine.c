@@ -2,8 +2,10 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "storage/kv.h"
 #include "storage/read/scan.h"
 #include "storage/view.h"
 #include "tests/lib/rng.h"
@@ -247,6 +249,162 @@ static void any_damage_to_a_partition_leaves_the_rest(void **state)
     }
 }
 
+/* The name of the only sealed file. */
+static void find_sealed(char name[PART_NAME_BYTES_MAX])
+{
+    const struct view *v = view_hold(s.engine);
+    assert_int_equal(v->layer[VIEW_SEALED].count, 1);
+    part_name_write(part_name(v->layer[VIEW_SEALED].at[0]), name);
+    view_drop(s.engine, v);
+}
+
+/* A pair goes from a table to that of the same name in another file. */
+struct copying {
+    struct kv_txn *txn;
+    struct kv_table table;
+};
+
+static enum err copy_pair(void *context, struct bytes key, struct bytes value)
+{
+    const struct copying *c = context;
+    return kv_put(c->txn, c->table, key, value, KV_APPEND);
+}
+
+/* A sound LMDB file in which only one table is missing. */
+static void copy_without_bundles(const char *from, const char *to)
+{
+    static const char *const tables[] = {"chunks", "meta"};
+    const struct kv_options reading = {.map_bytes = 1, .tables = 8, .read_only = true};
+    const struct kv_options writing = {.map_bytes = 64 << 20, .tables = 8};
+    struct kv *source, *target;
+    assert_ok(kv_open(from, &reading, &source));
+    assert_ok(kv_open(to, &writing, &target));
+    for (int i = 0; i < 2; i++) {
+        struct copying c;
+        assert_ok(kv_write_begin(target, &c.txn));
+        assert_ok(kv_table_make(c.txn, tables[i], &c.table));
+        assert_ok(kv_each(source, tables[i], copy_pair, &c));
+        assert_ok(kv_commit(c.txn));
+    }
+    kv_close(source);
+    kv_close(target);
+}
+
+static void ignore_fault(void *context, const struct verify_fault *fault)
+{
+    (void)context;
+    (void)fault;
+}
+
+static void a_sealed_file_that_lost_its_bundles_is_found_out(void **state)
+{
+    struct verify_totals totals;
+    char name[PART_NAME_BYTES_MAX], path[256], saved[256], lock[256];
+    (void)state;
+    put("k", "", T0, 1);
+    assert_ok(store_write(&s));
+    assert_ok(store_checkpoint(&s));
+    assert_ok(store_seal(&s, true));
+    assert_int_equal(points_of("k"), 1);
+    find_sealed(name);
+    path_in_parts(name, "", path);
+    path_in_parts(name, ".saved", saved);
+    path_in_parts(name, "-lock", lock);
+    store_close(&s);
+    assert_int_equal(rename(path, saved), 0);
+    copy_without_bundles(saved, path);
+    (void)unlink(lock);
+    assert_int_equal(verify_store(s.dir.path, ignore_fault, NULL, &totals), E_CORRUPT);
+    store_open(&s);
+    expect_partitions(0, 1);
+    store_close(&s);
+    assert_int_equal(rename(saved, path), 0);
+    path_in_parts(name, ".bad", saved);
+    assert_int_equal(unlink(saved), 0);
+    store_open(&s);
+    assert_int_equal(points_of("k"), 1);
+}
+
+static const uint8_t *sector(uint8_t bytes[512], struct rng *rng)
+{
+    for (int i = 0; i < 512; i++) {
+        bytes[i] = (uint8_t)rng_next(rng);
+    }
+    return bytes;
+}
+
+/* Under a part that is open, as a disk does it. */
+static void spoil_file(const char *path, size_t from, struct rng *rng)
+{
+    uint8_t bytes[512];
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, (long)from, SEEK_SET), 0);
+    assert_int_equal(fwrite(sector(bytes, rng), 1, sizeof bytes, file), sizeof bytes);
+    assert_int_equal(fclose(file), 0);
+}
+
+static unsigned topics_points[61];
+
+static unsigned count_topics(bool first)
+{
+    unsigned all = 0;
+    for (int i = 0; i < 61; i++) {
+        char topic[32];
+        snprintf(topic, sizeof topic, i == 60 ? "k" : "noise/%d", i);
+        const unsigned points = points_of(topic);
+        if (!first) { /* What could be read can be read. */
+            assert_true(points >= topics_points[i]);
+        }
+        topics_points[i] = points;
+        all += points;
+    }
+    return all;
+}
+
+/* Promises P2, P8. What is damaged when it is to be sealed: sealing ends well, all that could be
+ * read can be, and where something is missing the old file is kept, or its bytes in the new one. */
+static void sealing_takes_what_can_be_read_of_a_damaged_partition(void **state)
+{
+#ifdef __SANITIZE_THREAD__
+    skip();
+#endif
+    unsigned aside = 0, untouched = 0;
+    for (uint32_t seed = 0; seed < 60; seed++) {
+        char name[PART_NAME_BYTES_MAX], path[256], bad[256];
+        struct rng rng = {seed};
+        struct stat file;
+        struct engine_stats stats;
+        fill_weeks_with_noise(name);
+        path_in_parts(name, "", path);
+        path_in_parts(name, ".bad", bad);
+        assert_int_equal(stat(path, &file), 0);
+        const unsigned whole = count_topics(true);
+        for (int i = 0; i < 3; i++) { /* Behind the two pages at the start. */
+            const uint32_t sectors = (uint32_t)(file.st_size / 512) - 16;
+            spoil_file(path, 8192 + 512 * (size_t)rng_below(&rng, sectors), &rng);
+        }
+        const unsigned before = count_topics(true);
+        assert_ok(store_seal(&s, true));
+        const unsigned after = count_topics(false);
+        engine_stats(s.engine, &stats);
+        assert_true(after >= before);
+        assert_true(after == whole || stats.corrupt_chunks + stats.partitions_quarantined > 0);
+        assert_int_equal(access(bad, F_OK) == 0, stats.partitions_quarantined > 0);
+        assert_int_equal(stats.seal_failures, 0);
+        aside += stats.partitions_quarantined > 0;
+        untouched += after == whole;
+        store_close(&s);
+        store_open(&s);
+        assert_int_equal(count_topics(false), after);
+        assert_int_equal(store_seal(&s, false), E_END);
+        (void)teardown(state);
+        (void)setup(state);
+    }
+    assert_true(aside > 10);
+    assert_true(untouched < 60);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -254,6 +412,8 @@ int main(void)
         TEST(a_partition_that_cannot_be_read_steps_aside),
         TEST(a_partition_damaged_under_a_checkpoint_steps_aside),
         TEST(any_damage_to_a_partition_leaves_the_rest),
+        TEST(a_sealed_file_that_lost_its_bundles_is_found_out),
+        TEST(sealing_takes_what_can_be_read_of_a_damaged_partition),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
