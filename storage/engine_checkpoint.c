@@ -239,7 +239,8 @@ static enum err show(struct engine *e, enum err run)
     }
     enum err result = publish(e, run == OK, damaged);
     if (damaged != NULL && result == OK) {
-        (void)!engine_quarantine(e, name, run); /* Out of sight in any case; the log says so. */
+        (void)!engine_quarantine(e, name, ENGINE_UNREADABLE,
+                                 run); /* Out of sight in any case; the log says so. */
     }
     return run != OK ? run : result;
 }

@@ -167,10 +167,15 @@ MUST_USE enum err engine_mend(struct engine *e);
 MUST_USE enum err engine_mark_defined(struct engine *e, uint32_t group, uint64_t columns);
 MUST_USE enum err engine_mark_catalogue(struct engine *e);
 
-/* engine_quarantine.c: a file of parts/ that cannot be read gets another name, logged. An error,
- * `why` or E_LIMIT: it could not be renamed. Then how many such files there are, after all others.
- */
-MUST_USE enum err engine_quarantine(struct engine *e, const char *file_name, enum err why);
+/* engine_quarantine.c: a file of parts/ gets another name, logged. An error, `error` or E_LIMIT: it
+ * could not be renamed. Then how many such files there are, after all others. */
+enum engine_aside {
+    ENGINE_UNREADABLE, /* The file, as `error` says. */
+    ENGINE_SALVAGED,   /* It is damaged, and what can be read of it is elsewhere. */
+    ENGINE_TAKEN       /* It was put back when others had come in its place. */
+};
+MUST_USE enum err engine_quarantine(struct engine *e, const char *file_name, enum engine_aside why,
+                                    enum err error);
 MUST_USE enum err engine_count_quarantined(struct engine *e);
 /* engine_parts.c: a number that is taken. Whether the files a sealed part was made from are gone
  * for certain. */

@@ -88,7 +88,7 @@ static enum err open_one(void *context, const char *file_name)
     enum err result =
         is_ours(e, name) ? open_part(e, file_name, name, &grown[list->count]) : E_MALFORMED;
     if (is_unreadable(result)) {
-        return engine_quarantine(e, file_name, result);
+        return engine_quarantine(e, file_name, ENGINE_UNREADABLE, result);
     }
     if (result != OK) {
         log_line(LOG_ERROR, "storage", "cannot open partition path=%s/%s error=%s",
@@ -193,42 +193,97 @@ static void drop_needless(struct part_list *list)
     free(gone);
 }
 
-/* To its layer. E_CORRUPT: it overlaps another one. */
-static enum err lay(struct view_parts layer[VIEW_LAYERS], struct part *p)
+static bool overlap(const struct part *a, const struct part *b)
 {
-    const struct part_period period = part_period(p);
-    struct view_parts *l = &layer[part_name(p).kind == PART_SEALED ? VIEW_SEALED : VIEW_ACTIVE];
-    struct part *last = l->count > 0 ? l->at[l->count - 1] : NULL;
-    if (last != NULL && part_period(last).end_ns > period.start_ns) {
-        const struct view_parts *closing = &layer[VIEW_CLOSING];
-        bool is_second = closing->count > 0 &&
-                         part_period(closing->at[closing->count - 1]).end_ns > period.start_ns;
-        if (l == &layer[VIEW_SEALED] || is_second) {
-            return E_CORRUPT;
+    const struct part_period x = part_period(a), y = part_period(b);
+    return x.start_ns < y.end_ns && y.start_ns < x.end_ns;
+}
+
+/* Of all of its kind that lie where it does. Files made later have higher numbers: it was put back.
+ */
+static struct part *find_oldest(const struct part_list *list, struct part *p)
+{
+    struct part *oldest = p;
+    for (size_t i = 0; i < list->count; i++) {
+        struct part *other = list->at[i];
+        if (part_name(other).kind == part_name(p).kind && overlap(other, p) &&
+            part_name(other).number < part_name(oldest).number) {
+            oldest = other;
         }
-        view_part_add(&layer[VIEW_CLOSING], last);
-        l->count--;
     }
-    l->at[l->count++] = p;
+    return oldest;
+}
+
+/* What an active part has came after all that is sealed under it, unless it was put back. */
+static bool is_late(const struct view_parts layer[VIEW_LAYERS], const struct part *p)
+{
+    const struct part *sealed = view_part_find(&layer[VIEW_SEALED], part_period(p).start_ns);
+    return sealed != NULL && part_applied(p) <= part_applied(sealed);
+}
+
+static bool is_taken(const struct view_parts *l, const struct part *p)
+{
+    return l->count > 0 && overlap(l->at[l->count - 1], p);
+}
+
+/* To its layer, by kind, period and age. `*misfit`: one must leave the list first; else NULL. */
+static void lay(const struct part_list *list, struct view_parts layer[VIEW_LAYERS], struct part *p,
+                struct part **misfit)
+{
+    const bool is_sealed = part_name(p).kind == PART_SEALED;
+    struct view_parts *l = &layer[is_sealed ? VIEW_SEALED : VIEW_ACTIVE];
+    *misfit = NULL;
+    if (!is_sealed && is_late(layer, p)) {
+        *misfit = p;
+    } else if (is_taken(l, p) && (is_sealed || is_taken(&layer[VIEW_CLOSING], p))) {
+        *misfit = find_oldest(list, p);
+    } else {
+        if (is_taken(l, p)) { /* The older was being sealed. */
+            view_part_add(&layer[VIEW_CLOSING], l->at[--l->count]);
+        }
+        l->at[l->count++] = p;
+    }
+}
+
+static enum err set_aside(struct engine *e, struct part_list *list, struct part *p)
+{
+    char name[PART_NAME_BYTES_MAX];
+    size_t kept = 0;
+    part_name_write(part_name(p), name);
+    TRY(engine_quarantine(e, name, ENGINE_TAKEN, E_CORRUPT));
+    for (size_t i = 0; i < list->count; i++) {
+        if (list->at[i] != p) {
+            list->at[kept++] = list->at[i];
+        }
+    }
+    list->count = kept;
+    part_drop(p);
     return OK;
 }
 
-static enum err show(struct engine *e, const struct part_list *list, struct part **room)
+/* All to their layers; from the beginning again when one had to leave. */
+static enum err lay_all(struct engine *e, struct part_list *list,
+                        struct view_parts layer[VIEW_LAYERS])
+{
+    for (size_t i = 0; i < list->count; i++) {
+        struct part *misfit;
+        lay(list, layer, list->at[i], &misfit);
+        if (misfit != NULL) {
+            TRY(set_aside(e, list, misfit));
+            layer[VIEW_SEALED].count = layer[VIEW_CLOSING].count = layer[VIEW_ACTIVE].count = 0;
+            i = SIZE_MAX; /* 0 is next. */
+        }
+    }
+    return OK;
+}
+
+static enum err show(struct engine *e, struct part_list *list, struct part **room)
 {
     struct engine_shown shown = {.heads = 1, .tombs = e->loaded_tombs};
     for (int i = 0; i < VIEW_LAYERS; i++) {
         shown.layer[i].at = room + (size_t)i * (list->count + 1);
     }
-    for (size_t i = 0; i < list->count; i++) {
-        enum err result = lay(shown.layer, list->at[i]);
-        if (result != OK) {
-            char name[PART_NAME_BYTES_MAX];
-            part_name_write(part_name(list->at[i]), name);
-            log_line(LOG_ERROR, "storage", "partition overlaps another path=%s/%s",
-                     e->parts_directory, name);
-            return result;
-        }
-    }
+    TRY(lay_all(e, list, shown.layer));
     TRY(engine_head_create(&shown.head[0]));
     enum err result = engine_view_publish(e, &shown);
     engine_head_drop(shown.head[0]);

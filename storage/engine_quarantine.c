@@ -1,8 +1,9 @@
 /* A partition that cannot be read stands aside, under its name and ".bad", and the rest goes on.
  *
- * New points of its periods go to new files, whose numbers are higher: when it is put back it lies
- * under them, as it was. Nothing in it is changed or removed, not by retention either. What the
- * journal still holds of its rows is replayed into the head, for no partition says it has them. */
+ * New points of its periods go to new files, whose numbers are higher: when it is put back before
+ * they are sealed it lies under them, as it was; else it stands aside again. Nothing in it is
+ * changed or removed, not by retention either. What the journal still holds of its rows is replayed
+ * into the head, for no partition says it has them. */
 
 #include <dirent.h>
 #include <stdio.h>
@@ -22,22 +23,28 @@ static enum err path_of(const struct engine *e, const char *file_name, const cha
     return size > 0 && size < ENGINE_PATH_BYTES_MAX ? OK : E_LIMIT;
 }
 
-enum err engine_quarantine(struct engine *e, const char *file_name, enum err why)
+enum err engine_quarantine(struct engine *e, const char *file_name, enum engine_aside why,
+                           enum err error)
 {
+    static const char *const words[] = {
+        [ENGINE_UNREADABLE] = "partition cannot be read, its points are missing",
+        [ENGINE_SALVAGED] = "partition is damaged, what can be read of it was sealed",
+        [ENGINE_TAKEN] = "partition was put back too late, newer ones have its place, its points "
+                         "are missing",
+    };
     char from[ENGINE_PATH_BYTES_MAX], to[ENGINE_PATH_BYTES_MAX], lock[ENGINE_PATH_BYTES_MAX];
     TRY(path_of(e, file_name, "", from));
     TRY(path_of(e, file_name, BAD, to));
     TRY(path_of(e, file_name, "-lock", lock));
     if (access(to, F_OK) == 0 || rename(from, to) != 0 || kv_sync_name(to) != OK) {
-        log_line(LOG_ERROR, "storage", "cannot read partition path=%s error=%s, nor rename it",
-                 from, err_name(why));
-        return why;
+        log_line(LOG_ERROR, "storage", "%s path=%s error=%s; nor can it be renamed", words[why],
+                 from, err_name(error));
+        return error;
     }
     (void)unlink(lock);
     engine_count(&e->counters.partitions_quarantined, 1);
-    log_line(LOG_ERROR, "storage",
-             "partition cannot be read, its points are missing path=%s error=%s; kept as %s" BAD,
-             from, err_name(why), file_name);
+    log_line(LOG_ERROR, "storage", "%s path=%s error=%s; kept as %s" BAD, words[why], from,
+             err_name(error), file_name);
     return OK;
 }
 

@@ -139,9 +139,8 @@ static void let_go(struct engine *e, struct part *p, bool is_lost)
         return;
     }
     part_name_write(part_name(p), name);
-    log_line(LOG_ERROR, "storage", "partition is damaged, what can be read was sealed path=%s/%s",
-             e->parts_directory, name);
-    (void)!engine_quarantine(e, name, E_CORRUPT); /* Out of sight in any case; the log says so. */
+    /* Out of sight in any case; the log says so. */
+    (void)!engine_quarantine(e, name, ENGINE_SALVAGED, E_CORRUPT);
 }
 
 static enum err finish(struct engine *e)

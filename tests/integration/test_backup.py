@@ -1,6 +1,7 @@
 """`hejnal backup` of a running server: a store that opens, holds what was acknowledged before, and costs only what is new."""
 
 import os
+import shutil
 import threading
 
 from crash import Publisher, verify
@@ -90,3 +91,41 @@ def test_wrong_places_are_told_in_one_line(tmp_path):
         assert done.returncode == 1 and done.stderr.count("\n") == 1
         assert server.run("backup", check=False).returncode == 2
         assert not list((server.directory / "data" / "snapshots").iterdir())
+
+
+def test_a_partition_put_back_too_late_steps_aside_and_its_points_can_be_imported(tmp_path):
+    rows = "".join(f"k/a,2026-01-05T00:00:{i:02}Z,{i}\n" for i in range(60))
+    with Server("--partition-days", "1") as server:
+        parts = server.directory / "data" / "parts"
+        server.run("import", "-", stdin="series,time,value\n" + rows)
+        server.run("admin", "seal")
+        (sealed,) = parts.glob("*.seal.mdb")
+        server.stop()
+        sound = tmp_path / sealed.name
+        shutil.copy(sealed, sound)
+        sealed.write_bytes(sealed.read_bytes()[:5000])
+        server.start()
+        assert server.points("#") == {}
+        server.run("import", "-", stdin="series,time,value\nk/a,2026-01-05T12:00:00Z,7\n")
+        server.run("admin", "seal")
+        server.stop()
+        (parts / (sealed.name + ".bad")).unlink()
+        shutil.copy(sound, sealed)
+        server.start()
+        assert "partition was put back too late" in server.log_text()
+        assert server.stats()["store.partitions.quarantined"] == 1
+        assert len(server.points("k/a")["k/a"]) == 1
+        server.stop()
+        data, old = server.directory / "data", tmp_path / "old"
+        (old / "parts").mkdir(parents=True)
+        for name in ("catalog.mdb", "journal.mdb"):
+            shutil.copy(data / name, old / name)
+        shutil.copy(parts / (sealed.name + ".bad"), old / "parts" / sealed.name)
+        server.start()
+        (tmp_path / "other").mkdir()
+        old.rename(tmp_path / "other" / "data")
+        with Server(directory=tmp_path / "other") as other:
+            other.run("export", "#", "-o", tmp_path / "old.csv")
+        server.run("import", tmp_path / "old.csv")
+        assert len(server.points("k/a")["k/a"]) == 61
+        server.check()

@@ -325,6 +325,67 @@ static void a_sealed_file_that_lost_its_bundles_is_found_out(void **state)
     assert_int_equal(points_of("k"), 1);
 }
 
+/* A point in the middle week, and its own part sealed or not. */
+static void write_middle(int64_t at_ns, bool sealed)
+{
+    put("k", "", T0 + 7 * DAY_NS + at_ns, 1);
+    assert_ok(store_write(&s));
+    assert_ok(store_checkpoint(&s));
+    if (sealed) {
+        assert_ok(store_seal(&s, true));
+    }
+}
+
+/* Whether it was sealed when it was damaged: put back after newer points were sealed it would cut
+ * their file in two, or lie over them. */
+static void step_aside_and_back_too_late(bool was_sealed)
+{
+    char name[PART_NAME_BYTES_MAX], path[256], saved[256], bad[256];
+    s.options.span_s = 7 * 86400;
+    store_close(&s);
+    store_open(&s);
+    fill_three_weeks(name);
+    if (was_sealed) {
+        assert_ok(store_seal(&s, true));
+        const struct view *v = view_hold(s.engine);
+        part_name_write(part_name(v->layer[VIEW_SEALED].at[1]), name);
+        view_drop(s.engine, v);
+    }
+    path_in_parts(name, "", path);
+    path_in_parts(name, ".saved", saved);
+    path_in_parts(name, ".bad", bad);
+    store_close(&s);
+    damage(path, saved, 0);
+    store_open(&s);
+    write_middle(1, true);
+    write_middle(2, false);
+    assert_int_equal(points_of("k"), 22);
+    for (int again = 0; again < 2; again++) {
+        store_close(&s);
+        assert_int_equal(unlink(bad), 0);
+        assert_int_equal(link(saved, path), 0);
+        store_open(&s);
+        assert_int_equal(points_of("k"), 22);
+        expect_partitions(4, 1);
+        assert_int_equal(access(bad, F_OK), 0);
+        assert_int_not_equal(access(path, F_OK), 0);
+    }
+    assert_ok(store_seal(&s, true));
+    store_close(&s);
+    store_verify(&s);
+    store_open(&s);
+    assert_int_equal(points_of("k"), 22);
+}
+
+static void a_partition_put_back_too_late_steps_aside_again(void **state)
+{
+    for (int was_sealed = 0; was_sealed < 2; was_sealed++) {
+        step_aside_and_back_too_late(was_sealed != 0);
+        (void)teardown(state);
+        (void)setup(state);
+    }
+}
+
 static const uint8_t *sector(uint8_t bytes[512], struct rng *rng)
 {
     for (int i = 0; i < 512; i++) {
@@ -413,6 +474,7 @@ int main(void)
         TEST(a_partition_damaged_under_a_checkpoint_steps_aside),
         TEST(any_damage_to_a_partition_leaves_the_rest),
         TEST(a_sealed_file_that_lost_its_bundles_is_found_out),
+        TEST(a_partition_put_back_too_late_steps_aside_again),
         TEST(sealing_takes_what_can_be_read_of_a_damaged_partition),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
