@@ -29,6 +29,11 @@ MUST_USE enum err thread_start(struct thread *t, const char *name, void (*main)(
                                void *argument);
 void thread_join(struct thread *t);
 
+/* From now on this thread, which does little at a time, gets the processor soon when it has
+ * something to do, before others have used up their turn. Kernels before 6.12 make no difference.
+ */
+void thread_hurry(void);
+
 /* From now on this thread gets the processor after others that want it. */
 void thread_lower(void);
 

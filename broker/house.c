@@ -240,6 +240,7 @@ enum err house_create(const struct config *config, struct house **out,
 
 static void run_loop(void *raw)
 {
+    thread_hurry();
     loop_run(raw);
 }
 

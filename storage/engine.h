@@ -106,6 +106,15 @@ MUST_USE enum err engine_checkpoint_begin(struct engine *e);
 MUST_USE enum err engine_checkpoint_run(struct engine *e);
 MUST_USE enum err engine_checkpoint_end(struct engine *e, enum err run);
 
+/* What a checkpoint freed of the journal's file goes at its end, if nothing was written meanwhile;
+ * else whoever calls decides when: writing the file anew takes two syncs, and rows to come would
+ * need the room again. Store thread, nothing appended waits to be durable. */
+bool engine_wants_compact(const struct engine *e);
+void engine_compact(struct engine *e);
+
+/* Position of the last record: the same again, nothing was written. Store thread. */
+uint64_t engine_position(const struct engine *e);
+
 /* Sealing makes one dense, immutable file of a run of periods that are over (seal_choice.h):
  *   begin (store thread)  choose. E_BUSY: a sealing or checkpoint is running, or a checkpoint is
  *                         owed. E_END: nothing is ripe.

@@ -53,9 +53,20 @@ static enum err confirm_journal(struct engine *e)
     return result;
 }
 
-/* A journal that stays as large as it was is no harm, and what was durable is. */
-static void compact_journal(struct engine *e)
+bool engine_wants_compact(const struct engine *e)
 {
+    return e->wants_compact && !e->is_broken;
+}
+
+uint64_t engine_position(const struct engine *e)
+{
+    return e->applied;
+}
+
+/* A journal that stays as large as it was is no harm, and what was durable is. */
+void engine_compact(struct engine *e)
+{
+    e->wants_compact = false;
     enum err result = e->journal->calls->compact(e->journal);
     if (result != OK) {
         log_line(LOG_WARN, "storage", "journal.mdb keeps its size error=%s", err_name(result));
@@ -75,7 +86,7 @@ enum err engine_checkpoint_begin(struct engine *e)
     TRY(confirm_journal(e));
     if (engine_frozen_head(e) == NULL) {
         if (e->journal->calls->live_bytes(e->journal) == 0) {
-            compact_journal(e);
+            engine_compact(e);
             return E_END;
         }
         TRY(freeze(e));
@@ -262,8 +273,9 @@ enum err engine_checkpoint_end(struct engine *e, enum err run)
     }
     e->has_checkpointed = true;
     result = trim_journal(e);
-    if (result == OK) {
-        compact_journal(e);
+    e->wants_compact = true;
+    if (result == OK && e->applied == c->frozen_position) {
+        engine_compact(e);
     }
     engine_count(result == OK ? &e->counters.checkpoints : &e->counters.checkpoint_failures, 1);
     engine_forget(e); /* For what was opened meanwhile. */

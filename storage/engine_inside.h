@@ -121,6 +121,7 @@ struct engine {
     struct engine_seal seal;
     struct engine_snapshot snapshot;
     atomic_uint file_number; /* Last given to a partition's file. */
+    bool wants_compact;      /* The journal's file may be larger than it need be. */
     bool has_checkpointed; /* At some moment of this process the journal held no rows of its own. */
     _Atomic int64_t clock_ns; /* Latest arrival of any record: the journal's own clock. */
     struct engine_counters counters;

@@ -125,6 +125,7 @@ static void finish(struct store_thread *s)
 static void run(void *raw)
 {
     struct store_thread *s = raw;
+    thread_hurry(); /* All acknowledgements wait for it. */
     while (!s->stopping) {
         mailbox_wait(s->mailbox, IDLE_WAIT_MS);
         take_letters(s);

@@ -14,6 +14,8 @@ enum {
     SEAL_EVERY_MS = 10000,       /* How often to look for something to seal. */
     CHECKPOINT_PAUSE_MS = 10000, /* After one that failed. */
     SEAL_PAUSE_MS = 60000,
+    COMPACT_QUIET_MS = 1000,   /* Nothing is written for so long: the journal may shrink, */
+    COMPACT_EVERY_MS = 600000, /* or it did not for so long. */
     FULL_WAIT_MS = 1
 };
 
@@ -40,6 +42,9 @@ struct upkeep {
     bool stopping;
     struct task checkpoint, seal, snapshot;
     int64_t retain_after_ms;
+    uint64_t position; /* What was written last, as seen first at */
+    int64_t positioned_ms;
+    int64_t compacted_ms;
     struct admins waiting; /* For the next checkpoint. */
     struct admins served;  /* By the one that runs. */
     struct admins sealing; /* Checkpointed; until nothing is left to be sealed. */
@@ -81,6 +86,7 @@ enum err upkeep_create(struct engine *engine, struct workers *workers, struct ma
     u->engine = engine;
     u->workers = workers;
     u->mailbox = mailbox;
+    u->compacted_ms = clock_now_ms();
     u->retain_after_ms = clock_now_ms() + RETENTION_EVERY_MS;
     init_task(&u->checkpoint, u, run_checkpoint);
     init_task(&u->seal, u, run_seal);
@@ -281,8 +287,25 @@ static void consider_retention(struct upkeep *u)
     }
 }
 
+/* The journal's file shrinks where that disturbs nobody. */
+static void consider_compact(struct upkeep *u)
+{
+    const int64_t now_ms = clock_now_ms();
+    if (engine_position(u->engine) != u->position) {
+        u->position = engine_position(u->engine);
+        u->positioned_ms = now_ms;
+    }
+    const bool is_quiet = now_ms - u->positioned_ms >= COMPACT_QUIET_MS;
+    if (engine_wants_compact(u->engine) && !u->checkpoint.running && !u->snapshot.running &&
+        (is_quiet || now_ms - u->compacted_ms >= COMPACT_EVERY_MS)) {
+        u->compacted_ms = now_ms;
+        engine_compact(u->engine);
+    }
+}
+
 void upkeep_turn(struct upkeep *u)
 {
+    consider_compact(u);
     consider_checkpoint(u);
     consider_snapshot(u);
     consider_seal(u);

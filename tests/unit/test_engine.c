@@ -139,18 +139,42 @@ static off_t journal_file_bytes(void)
     return file.st_size;
 }
 
-/* Beside what a checkpoint wrote nobody sees how much the journal once held. */
-static void the_journal_file_is_small_when_little_lives_in_it(void **state)
+static void write_many(struct series_ref ref, int64_t count)
 {
-    (void)state;
-    struct series_ref ref = store_series(&s, "k", "");
-    for (int64_t t = T0; t < T0 + 300000; t++) {
+    for (int64_t t = T0; t < T0 + count; t++) {
         if (store_put(&s, ref, t, 1) == E_LIMIT) {
             assert_ok(store_write(&s));
             assert_ok(store_put(&s, ref, t, 1));
         }
     }
     assert_ok(store_write(&s));
+}
+
+/* Who writes while a checkpoint runs will need the room again. */
+static void the_journal_file_waits_for_a_quiet_moment_to_shrink(void **state)
+{
+    (void)state;
+    write_many(store_series(&s, "k", ""), 300000);
+    assert_ok(engine_checkpoint_begin(s.engine));
+    put("k", "", T0, 2);
+    assert_ok(store_write(&s));
+    assert_ok(engine_checkpoint_end(s.engine, engine_checkpoint_run(s.engine)));
+    assert_true(journal_file_bytes() > 1000000);
+    assert_true(engine_wants_compact(s.engine));
+    engine_compact(s.engine);
+    assert_false(engine_wants_compact(s.engine));
+    assert_true(journal_file_bytes() < 65536);
+    assert_int_equal(rows_in_head(), 1);
+    store_close(&s);
+    store_open(&s);
+    assert_int_equal(rows_in_head(), 1);
+}
+
+/* Beside what a checkpoint wrote nobody sees how much the journal once held. */
+static void the_journal_file_is_small_when_little_lives_in_it(void **state)
+{
+    (void)state;
+    write_many(store_series(&s, "k", ""), 300000);
     assert_true(journal_file_bytes() > 1000000);
     assert_ok(store_checkpoint(&s));
     assert_true(journal_file_bytes() < 65536);
@@ -558,6 +582,7 @@ int main(void)
         TEST(the_last_value_is_the_newest_by_event_time),
         TEST(a_checkpoint_empties_head_and_journal),
         TEST(the_journal_file_is_small_when_little_lives_in_it),
+        TEST(the_journal_file_waits_for_a_quiet_moment_to_shrink),
         TEST(replay_leaves_out_what_partitions_have),
         TEST(a_failed_checkpoint_keeps_all_readable_and_is_tried_again),
         TEST(retention_drops_whole_partitions_and_old_last_values),

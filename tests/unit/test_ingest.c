@@ -145,6 +145,23 @@ enum err engine_seal_end(struct engine *e, enum err run)
     return run;
 }
 
+bool engine_wants_compact(const struct engine *e)
+{
+    (void)e;
+    return false;
+}
+
+void engine_compact(struct engine *e)
+{
+    (void)e;
+}
+
+uint64_t engine_position(const struct engine *e)
+{
+    (void)e;
+    return 0;
+}
+
 void engine_seal_stop(struct engine *e)
 {
     (void)e;
