@@ -166,13 +166,13 @@ static double least(const double *values, size_t count)
 
 double value_set_percentile(struct value_set *v, double percent)
 {
+    if (v->count == 0 && (v->sketch == NULL || sketch_count(v->sketch) == 0)) {
+        return (double)NAN;
+    }
     if (v->sketch != NULL) {
         const uint64_t last = sketch_count(v->sketch) - 1;
         const double place = rint(percent / 100 * (double)last);
         return sketch_at(v->sketch, place >= (double)last ? last : (uint64_t)place);
-    }
-    if (v->count == 0) {
-        return (double)NAN;
     }
     const double place = percent / 100 * (double)(v->count - 1);
     const size_t rank = (size_t)place;

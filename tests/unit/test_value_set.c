@@ -125,6 +125,23 @@ static void infinities_and_the_widest_values_have_their_places(void **state)
     value_set_fini(&v);
 }
 
+static void no_number_among_many_has_no_percentile(void **state)
+{
+    static double numbers[2 * VALUE_SET_EXACT_MAX];
+    struct value_set v;
+    (void)state;
+    for (size_t i = 0; i < 2 * VALUE_SET_EXACT_MAX; i++) {
+        numbers[i] = (double)NAN;
+    }
+    value_set_init(&v);
+    assert_ok(value_set_add(&v, numbers, 2 * VALUE_SET_EXACT_MAX));
+    assert_true(isnan(value_set_percentile(&v, 50)));
+    numbers[0] = 3;
+    assert_ok(value_set_add(&v, numbers, 2));
+    assert_true(fabs(value_set_percentile(&v, 50) - 3) < 0.1);
+    value_set_fini(&v);
+}
+
 static void an_order_made_to_be_slow_takes_no_longer(void **state)
 {
     struct value_set v;
@@ -148,6 +165,7 @@ int main(void)
         cmocka_unit_test(percentiles_of_few_values_are_exact),
         cmocka_unit_test(percentiles_of_many_values_are_within_a_hundredth),
         cmocka_unit_test(infinities_and_the_widest_values_have_their_places),
+        cmocka_unit_test(no_number_among_many_has_no_percentile),
         cmocka_unit_test(an_order_made_to_be_slow_takes_no_longer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
