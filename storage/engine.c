@@ -137,6 +137,7 @@ static enum err open_all(struct engine *e)
 {
     int64_t started_ms = clock_now_ms();
     TRY(engine_lock_directory(e));
+    engine_snapshot_clean(e);
     TRY(load_catalogue(e));
     TRY(make_retention(e));
     TRY(engine_open_parts(e));

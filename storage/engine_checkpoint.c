@@ -21,11 +21,14 @@ static bool is_head_full(const struct engine *e)
            head_rows(h) / ROWS_WORTH_A_CHUNK >= catalogue_group_count(e->catalogue);
 }
 
+/* One that is owed keeps sealing and snapshots waiting. */
 bool engine_wants_checkpoint(const struct engine *e)
 {
     const struct engine_checkpoint *c = &e->checkpoint;
+    const bool is_owed = e->view->view.heads == VIEW_HEADS_MAX;
     uint64_t live = e->journal->calls->live_bytes(e->journal);
-    return !c->running && live > 0 && (live >= e->options.journal_bytes || is_head_full(e));
+    return !c->running && live > 0 &&
+           (is_owed || live >= e->options.journal_bytes || is_head_full(e));
 }
 
 /* The active head is frozen and a new one takes its place. */

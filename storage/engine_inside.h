@@ -178,6 +178,9 @@ enum engine_aside {
 MUST_USE enum err engine_quarantine(struct engine *e, const char *file_name, enum engine_aside why,
                                     enum err error);
 MUST_USE enum err engine_count_quarantined(struct engine *e);
+/* engine_snapshot.c: at the start, what a killed process left of snapshots: its links keep bytes of
+ * files that have gone. */
+void engine_snapshot_clean(const struct engine *e);
 /* engine_parts.c: a number that is taken. Whether the files a sealed part was made from are gone
  * for certain. */
 void engine_note_number(struct engine *e, uint32_t number);

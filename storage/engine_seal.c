@@ -15,12 +15,19 @@
 
 _Static_assert((int)SEAL_PARTS_MAX <= (int)SEAL_SOURCES_MAX, "what is chosen can be sealed");
 
+/* A sealed part and late data in all of its periods must fit one sealing. */
+static int64_t most_span_ns(const struct engine *e)
+{
+    const int64_t most_s = (SEAL_PARTS_MAX - 1) * e->partition_s;
+    return (e->options.span_s < most_s ? e->options.span_s : most_s) * NS_PER_S;
+}
+
 static struct seal_rules rules_of(const struct engine *e, const struct engine_seal_request *r)
 {
     return (struct seal_rules){.clock_ns = atomic_load(&e->clock_ns),
                                .late_ns = e->options.late_s * NS_PER_S,
                                .quiet_ns = r->wall_ns - (int64_t)SEAL_QUIET_S * NS_PER_S,
-                               .span_ns = e->options.span_s * NS_PER_S,
+                               .span_ns = most_span_ns(e),
                                .seal_all = r->seal_all};
 }
 

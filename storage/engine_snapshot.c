@@ -30,6 +30,13 @@ static enum err make_path(char to[ENGINE_PATH_BYTES_MAX], const char *directory,
     return size > 0 && size < ENGINE_PATH_BYTES_MAX ? OK : E_LIMIT;
 }
 
+static enum err make_unfinished_path(char to[ENGINE_PATH_BYTES_MAX], const char *parent,
+                                     const char *name)
+{
+    int size = snprintf(to, ENGINE_PATH_BYTES_MAX, "%s/.%s" UNFINISHED, parent, name);
+    return size > 0 && size < ENGINE_PATH_BYTES_MAX ? OK : E_LIMIT;
+}
+
 static enum err make_directory(const char *path)
 {
     return mkdir(path, 0750) == 0 ? OK : err_of(errno);
@@ -91,10 +98,7 @@ static enum err make_directories(struct engine *e, const char *name)
     char parent[ENGINE_PATH_BYTES_MAX], parts[ENGINE_PATH_BYTES_MAX];
     TRY(make_path(parent, e->options.directory, "snapshots"));
     TRY(make_path(s->path, parent, name));
-    int size = snprintf(s->unfinished, sizeof s->unfinished, "%s/.%s" UNFINISHED, parent, name);
-    if (size < 0 || (size_t)size >= sizeof s->unfinished) {
-        return E_LIMIT;
-    }
+    TRY(make_unfinished_path(s->unfinished, parent, name));
     if (access(s->path, F_OK) == 0) {
         return E_DENIED;
     }
@@ -159,7 +163,8 @@ static enum err copy_all(struct engine *e)
         return err_of(errno);
     }
     TRY(make_path(parent, e->options.directory, "snapshots"));
-    return sync_directory(parent);
+    TRY(sync_directory(parent));
+    return sync_directory(e->options.directory); /* It may be new. */
 }
 
 enum err engine_snapshot_run(struct engine *e)
@@ -197,8 +202,42 @@ enum err engine_snapshot_path(const struct engine *e, const char *name, char *to
 enum err engine_snapshot_remove(struct engine *e, const char *name)
 {
     char parent[ENGINE_PATH_BYTES_MAX], path[ENGINE_PATH_BYTES_MAX];
+    char unfinished[ENGINE_PATH_BYTES_MAX];
     CHECK(engine_snapshot_name_is_good(bytes_of(name)));
     TRY(make_path(parent, e->options.directory, "snapshots"));
     TRY(make_path(path, parent, name));
-    return remove_snapshot(path);
+    TRY(make_unfinished_path(unfinished, parent, name));
+    if (access(path, F_OK) != 0) {
+        return E_NOT_FOUND;
+    }
+    (void)!remove_snapshot(unfinished);
+    if (rename(path, unfinished) != 0) { /* A kill must not leave half of it under its name. */
+        return err_of(errno);
+    }
+    return remove_snapshot(unfinished);
+}
+
+static bool is_unfinished(const char *name)
+{
+    const size_t size = strlen(name), end = strlen(UNFINISHED);
+    return name[0] == '.' && size > end && strcmp(name + size - end, UNFINISHED) == 0;
+}
+
+void engine_snapshot_clean(const struct engine *e)
+{
+    char parent[ENGINE_PATH_BYTES_MAX], path[ENGINE_PATH_BYTES_MAX];
+    if (make_path(parent, e->options.directory, "snapshots") != OK) {
+        return;
+    }
+    DIR *directory = opendir(parent);
+    if (directory == NULL) {
+        return; /* There never was one. */
+    }
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): each thread its own DIR, as POSIX.1-2024 allows. */
+    for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
+        if (is_unfinished(entry->d_name) && make_path(path, parent, entry->d_name) == OK) {
+            (void)!remove_snapshot(path); /* What stays is found again at the next start. */
+        }
+    }
+    (void)closedir(directory);
 }

@@ -267,6 +267,13 @@ static enum err take_columns(struct merge *m, struct columns **out)
     return columns_create(out);
 }
 
+/* What a part has lies in its period: the sealed file could not hold it. */
+static bool is_of_part(const struct part *p, const struct chunk *chunk)
+{
+    const struct part_period period = part_period(p);
+    return chunk->first_ns >= period.start_ns && chunk->last_ns < period.end_ns;
+}
+
 static enum err decode_bundled(struct merge *m, const struct ref *ref, struct columns *columns)
 {
     struct chunk chunk;
@@ -275,7 +282,8 @@ static enum err decode_bundled(struct merge *m, const struct ref *ref, struct co
         m->damage.lose(m->damage.context, ref->part); /* It was there a moment ago. */
         return e;
     }
-    e = columns_put_chunk(columns, &chunk, m->scratch);
+    e = is_of_part(m->parts[ref->part], &chunk) ? columns_put_chunk(columns, &chunk, m->scratch)
+                                                : E_CORRUPT;
     if (e == E_CORRUPT) {
         TRY(keep_bundle(m, ref->part));
     }
@@ -318,8 +326,9 @@ static enum err decode(struct merge *m, const struct ref *ref, struct bytes key,
     TRY(get_chunk(m, ref->part, key, &value));
     enum err e = chunk_read(key, value, &chunk);
     if (e == OK) {
-        e = chunk.first_ns == ref->first_ns ? columns_put_chunk(columns, &chunk, m->scratch)
-                                            : E_CORRUPT;
+        e = chunk.first_ns == ref->first_ns && is_of_part(m->parts[ref->part], &chunk)
+                ? columns_put_chunk(columns, &chunk, m->scratch)
+                : E_CORRUPT;
     }
     if (e == E_CORRUPT) {
         TRY(keep(m, ref->part, key, value));

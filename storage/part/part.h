@@ -90,8 +90,9 @@ uint64_t part_swept(const struct part *p);
 MUST_USE enum err part_seal_begin(const char *directory, struct part_name name, struct part **out);
 MUST_USE enum err part_seal_end(struct part *p);
 
-/* The files a sealed one was made from: what a crash left of them may go. Said before
- * part_flush_end(), asked after opening. */
+/* The files a sealed one was made from, and of those that these were made from the ones that are
+ * still there: what a crash left of them may go. Said before part_flush_end(), asked after opening.
+ */
 MUST_USE enum err part_flush_sources(struct part_flush *f, struct part *const *parts, size_t count);
 bool part_is_source(const struct part *sealed, struct part_name name);
 

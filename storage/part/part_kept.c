@@ -1,6 +1,7 @@
 /* What a sealed file says beside its chunks: which files it was made from, and chunks that could
  * not be read, kept aside. docs/FORMAT.md, "Partition". */
 
+#include <dirent.h>
 #include <stdlib.h>
 
 #include "base/hash.h"
@@ -18,22 +19,92 @@ static void put_source(uint8_t *to, struct part_name name)
     }
 }
 
-enum err part_flush_sources(struct part_flush *f, struct part *const *parts, size_t count)
+struct sources {
+    uint8_t *raw;
+    size_t count, limit; /* Of SOURCE_BYTES; there is room for a checksum behind them. */
+};
+
+static enum err reserve(struct sources *s)
 {
-    const size_t size = count * SOURCE_BYTES;
-    uint8_t *raw = malloc(size + CHECKSUM_BYTES);
-    if (raw == NULL) {
-        return E_NO_MEMORY;
+    if (s->raw == NULL || s->count == s->limit) {
+        const size_t limit = s->limit == 0 ? 64 : 2 * s->limit;
+        uint8_t *raw = realloc(s->raw, limit * SOURCE_BYTES + CHECKSUM_BYTES);
+        if (raw == NULL) {
+            return E_NO_MEMORY;
+        }
+        s->raw = raw;
+        s->limit = limit;
+    }
+    return OK;
+}
+
+static enum err add_source(struct sources *s, struct part_name name)
+{
+    TRY(reserve(s));
+    put_source(s->raw + s->count++ * SOURCE_BYTES, name);
+    return OK;
+}
+
+static enum err add_if_source(struct sources *s, struct part *const *parts, size_t count,
+                              const char *file_name)
+{
+    struct part_name name;
+    if (part_name_read(file_name, &name) != OK) {
+        return OK;
     }
     for (size_t i = 0; i < count; i++) {
-        put_source(raw + i * SOURCE_BYTES, part_name(parts[i]));
+        if (part_is_source(parts[i], name)) {
+            return add_source(s, name);
+        }
     }
-    struct writer w = {raw, size, size + CHECKSUM_BYTES};
-    enum err e = writer_put_le64(&w, hash_bytes((struct bytes){raw, size}));
+    return OK;
+}
+
+/* A file that one of these was made from is there while somebody reads it, a snapshot for long. A
+ * crash leaves it, and when the one that named it has gone, nobody else would know what it is. */
+static enum err add_older(struct sources *s, struct part *const *parts, size_t count)
+{
+    const char *slash = strrchr(parts[0]->path, '/');
+    char *path =
+        slash == NULL ? strdup(".") : strndup(parts[0]->path, (size_t)(slash - parts[0]->path) + 1);
+    if (path == NULL) {
+        return E_NO_MEMORY;
+    }
+    DIR *directory = opendir(path);
+    enum err e = directory == NULL ? E_IO : OK;
+    free(path);
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): each thread its own DIR, as POSIX.1-2024 allows. */
+    for (struct dirent *entry; e == OK && (entry = readdir(directory)) != NULL;) {
+        e = add_if_source(s, parts, count, entry->d_name);
+    }
+    if (directory != NULL) {
+        (void)closedir(directory);
+    }
+    return e;
+}
+
+static enum err gather_sources(struct sources *s, struct part *const *parts, size_t count)
+{
+    bool any_older = false;
+    TRY(reserve(s)); /* For none, too. */
+    for (size_t i = 0; i < count; i++) {
+        TRY(add_source(s, part_name(parts[i])));
+        any_older |= parts[i]->source_count > 0;
+    }
+    return any_older ? add_older(s, parts, count) : OK;
+}
+
+enum err part_flush_sources(struct part_flush *f, struct part *const *parts, size_t count)
+{
+    struct sources s = {NULL, 0, 0};
+    enum err e = gather_sources(&s, parts, count);
     if (e == OK) {
-        e = part_flush_say(f, bytes_of("sources"), (struct bytes){raw, w.size});
+        const size_t size = s.count * SOURCE_BYTES;
+        struct writer w = {s.raw, size, size + CHECKSUM_BYTES};
+        e = writer_put_le64(&w, hash_bytes((struct bytes){s.raw, size}));
+        e = e == OK ? part_flush_say(f, bytes_of("sources"), (struct bytes){s.raw, w.size}) : e;
     }
-    free(raw);
+    free(s.raw);
     return e;
 }
 

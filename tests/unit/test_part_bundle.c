@@ -19,6 +19,7 @@ enum { GROUPS = 300, ROWS = 100, LARGE = 150, LARGE_ROWS = 5000, DAY_S = 86400 }
 static struct directory directory;
 static struct chunk_scratch *scratch;
 static struct part_bundle known;
+static int64_t shift_ns; /* Of all times. */
 
 /* Groups of two in three; one of them has many rows. */
 static bool is_there(uint32_t group)
@@ -38,7 +39,7 @@ static double value_of(uint32_t group, uint32_t row)
 
 static int64_t time_of(uint32_t group, uint32_t row)
 {
-    return START_NS + (int64_t)row * 10 * NS_PER_S + (int64_t)(group % 50) * NS_PER_MS;
+    return shift_ns + START_NS + (int64_t)row * 10 * NS_PER_S + (int64_t)(group % 50) * NS_PER_MS;
 }
 
 static void put_group(struct part_flush *f, uint32_t group)
@@ -232,9 +233,31 @@ static void a_damaged_bundle_costs_its_groups_and_is_kept_aside_once(void **stat
     assert_true(bytes > 4000 && bytes <= BUNDLE_BYTES_MAX);
 }
 
+/* Its checksum is right, but no build of ours has written it. */
+static void a_chunk_beyond_the_period_of_its_part_is_kept_aside(void **state)
+{
+    struct part *active, *sealed;
+    struct part_flush *f;
+    struct seal_result result;
+    (void)state;
+    shift_ns = INT64_C(12) * 3600 * NS_PER_S; /* So the large group goes on after midnight. */
+    assert_ok(part_open(directory.path, name_of(PART_ACTIVE, 0), &active));
+    assert_ok(part_flush_begin(active, &f));
+    put_group(f, 0);
+    put_group(f, LARGE);
+    assert_ok(part_flush_end(f, 9));
+    sealed = seal(active, 1, &result);
+    assert_int_equal(result.damaged, 1);
+    assert_int_equal(result.rows, ROWS);
+    assert_group(sealed, 0);
+    part_drop(sealed);
+    part_drop(active);
+}
+
 static int set_up(void **state)
 {
     (void)state;
+    shift_ns = 0;
     directory_make(&directory);
     part_bundle_init(&known);
     return chunk_scratch_create(&scratch) == OK ? 0 : -1;
@@ -256,6 +279,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_bundle_costs_its_groups_and_is_kept_aside_once,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_chunk_beyond_the_period_of_its_part_is_kept_aside, set_up,
+                                        tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
