@@ -29,8 +29,7 @@ enum err engine_quarantine(struct engine *e, const char *file_name, enum engine_
     static const char *const words[] = {
         [ENGINE_UNREADABLE] = "partition cannot be read, its points are missing",
         [ENGINE_SALVAGED] = "partition is damaged, what can be read of it was sealed",
-        [ENGINE_TAKEN] = "partition was put back too late, newer ones have its place, its points "
-                         "are missing",
+        [ENGINE_TAKEN] = "partition was put back too late, its points are missing",
     };
     char from[ENGINE_PATH_BYTES_MAX], to[ENGINE_PATH_BYTES_MAX], lock[ENGINE_PATH_BYTES_MAX];
     TRY(path_of(e, file_name, "", from));
