@@ -126,24 +126,21 @@ def tell_queries(stores, found):
 
 def note_city(data, rates, found):
     ours = found["Hejnał"][-1]
-    sealed = ours["settled"][1] / data.total
-    answers = ours["answers"]
+    theirs = [found[name][-1]["answers"] for name in found if name != "Hejnał"]
     export = data.total / ours["export"]["p50_ms"] / 1000
     line("export, decoded, M points/s", f"{export:.1f}")
     if Hejnal.can_seal():
-        bars.note(f"{data.name} bytes/point, sealed", sealed)
+        bars.note(f"{data.name} bytes/point, sealed", ours["settled"][1] / data.total)
     if data.name == "A":
-        bars.note("A load", rates[0] / 1e6)
-        bars.note("A last of 1 series", answers["last of 1 series"]["p50_ms"])
-        for name in ("1 series, 1 day raw", "1 series, mean per 5 min", "100 series, max per hour by site"):
-            bars.note(f"A {name}", answers[name]["p50_ms"])
+        bars.note("A bytes/point, unsealed", ours["size"][1] / data.total)
         bars.note("export, decoded by the client", export)
     else:
-        bars.note("B last of all", answers["last of all"]["p50_ms"])
-        bars.note("B memory after load", median(found["Hejnał"], "peak") / MIB)
-        if "VictoriaMetrics" in found:
-            bars.note("B load beside VictoriaMetrics", rates[0] / median(found["VictoriaMetrics"], "rate"))
-    bars.note(f"{data.name} all series, mean per day", answers["all series, mean per day"]["p50_ms"])
+        bars.note("B peak memory of the load", median(found["Hejnał"], "peak") / MIB)
+    if theirs:
+        bars.note(f"{data.name} load beside the best peer", rates[0] / max(rates[1:]))
+        for name in bars.QUERIES:
+            best = min(answers[name]["p50_ms"] for answers in theirs)
+            bars.note(f"{data.name} {name}", ours["answers"][name]["p50_ms"] / best)
 
 
 def bench_city(runs, scale, directory, others):
@@ -250,7 +247,7 @@ def bench_acks(runs, seconds, directory, scale):
     for name, found in (("nothing else going on", idle), ("while " + ", ".join(unrest.counts), busy)):
         line(name, *(f"{median(found, k):.2f}" for k in ("p50_ms", "p99_ms", "worst_ms")))
     print("meanwhile, in the last run: " + ", ".join(f"{n} {name}" for name, n in unrest.counts.items()))
-    bars.note("ack p99 under load", median(busy, "p99_ms"))
+    bars.note("ack p99 under load beside idle", median(busy, "p99_ms") / median(idle, "p99_ms"))
 
 
 def fill_journal(store, data, journal_bytes):
