@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-"""Publish numbered values, kill -9 hejnald at random moments, compare what was acknowledged with what
-is stored: `tests/integration/crash.py --kills 100 [--seed N]`. 0 lost and 0 duplicates, or exit 1."""
+"""Publish numbered values with texts beside them, delete some now and then, kill -9 hejnald at random moments, compare what
+was acknowledged with what is stored: `tests/integration/crash.py --kills 100 [--seed N]`. 0 lost, 0 duplicates, nothing deleted
+seen again, or exit 1."""
 
 import argparse
 import random
@@ -9,6 +10,7 @@ import struct
 import sys
 import threading
 import time
+from typing import NamedTuple
 
 from harness import Server
 
@@ -63,10 +65,11 @@ class Raw:
 
 
 class Publisher(threading.Thread):
-    """Publishes 1, 2, 3 ... with a window; resends what is not acknowledged after each crash."""
+    """Publishes 1, 2, 3 ... with a window, each with a text if wanted; resends what is not acknowledged after each crash."""
 
-    def __init__(self, server, index, window=WINDOW, step_ms=10, pause=0):
+    def __init__(self, server, index, window=WINDOW, step_ms=10, pause=0, texts=False):
         super().__init__(daemon=True)
+        self.texts = texts
         self.server, self.index = server, index
         self.window, self.step_ms, self.pause = window, step_ms, pause
         self.topic = f"crash/{index}".encode()
@@ -75,8 +78,19 @@ class Publisher(threading.Thread):
     def time_ms(self, number):
         return 1_700_000_000_000 + number * self.step_ms
 
+    @staticmethod
+    def text(number):
+        """A state that stays a while; new ones all the time."""
+        return f"state {number // 7 % 3000}"
+
     def payload(self, number):
-        return b'{"ts":%d,"v":%d}' % (self.time_ms(number), number)
+        text = b',"s":"%s"' % self.text(number).encode() if self.texts else b""
+        return b'{"ts":%d,"v":%d%s}' % (self.time_ms(number), number, text)
+
+    def series(self):
+        """The paths of the numbers and, if there are any, of the texts."""
+        topic = self.topic.decode()
+        return (f"{topic}/v", f"{topic}/s") if self.texts else (topic, None)
 
     def run(self):
         while not self.stopping:
@@ -104,23 +118,66 @@ class Publisher(threading.Thread):
         raw.close()
 
 
-def verify(server, publishers):
-    lost = duplicates = wrong = 0
+class Deletes:
+    """Deletes runs of numbers that are acknowledged, and so never sent again, in threads of their own."""
+
+    def __init__(self, server, publishers, rng):
+        self.server, self.publishers, self.rng = server, publishers, rng
+        self.begun = {p: set() for p in publishers}  # Numbers that may be gone,
+        self.done = {p: set() for p in publishers}  # and that are, for certain.
+        self.count = 0
+
+    def begin(self):
+        p = self.rng.choice(self.publishers)
+        end = min([p.next, *p.open.copy().values()])  # All below are acknowledged: looked at in this order.
+        if end < 100:
+            return
+        first = self.rng.randint(1, end - 60)
+        numbers = set(range(first, first + self.rng.randint(1, 50)))
+        self.begun[p] |= numbers
+        threading.Thread(target=self.run, args=(p, numbers), daemon=True).start()
+
+    def run(self, p, numbers):
+        window = ("--from", p.time_ms(min(numbers)), "--to", p.time_ms(max(numbers) + 1))
+        done = self.server.run("delete", p.topic.decode() + "/#", *window, "--yes", check=False)
+        if done.returncode == 0:
+            self.done[p] |= numbers
+            self.count += 1
+
+
+class Verdict(NamedTuple):
+    lost: int = 0
+    duplicates: int = 0
+    wrong: int = 0  # With another time, or without its text.
+    risen: int = 0  # Deleted, and seen again.
+
+
+def verify(server, publishers, deletes=None):
     acked = [p.acked.copy() for p in publishers]  # Before looking: they may still be at work.
-    found = server.points("crash/+")
+    gone = {p: deletes.done[p].copy() for p in publishers} if deletes else {}
+    found = server.points("crash/#")
+    lost = duplicates = wrong = risen = 0
     for p, promised in zip(publishers, acked):
-        points = found.get(p.topic.decode(), [])
+        of_numbers, of_texts = p.series()
+        points = found.get(of_numbers, [])
         numbers = [int(v) for _, v in points]
-        lost += len(promised - set(numbers))
+        texts = dict(found.get(of_texts, []))
+        kept = promised - (deletes.begun[p] if deletes else set())
         duplicates += len(numbers) - len(set(numbers))
         wrong += sum(t != p.time_ms(n) * 1_000_000 for (t, _), n in zip(points, numbers))
-    return lost, duplicates, wrong
+        numbers = set(numbers)
+        lost += len(kept - numbers)
+        risen += sum(n in numbers or p.time_ms(n) * 1_000_000 in texts for n in gone.get(p, ()))
+        if p.texts:  # What came while this was read may be in one of the two series.
+            wrong += sum(texts.get(p.time_ms(n) * 1_000_000) != p.text(n) for n in kept)
+    return Verdict(lost, duplicates, wrong, risen)
 
 
-def numbered(kills, seed, quiet=True, options=("--loops", "2")):
+def numbered(kills, seed, quiet=True, options=("--loops", "2", "--store-text", "on")):
     rng = random.Random(seed)
     server = Server(*options).start()
-    publishers = [Publisher(server, i) for i in range(CLIENTS)]
+    publishers = [Publisher(server, i, texts=True) for i in range(CLIENTS)]
+    deletes = Deletes(server, publishers, rng)
     for p in publishers:
         p.start()
     checkpoints = 0
@@ -131,6 +188,9 @@ def numbered(kills, seed, quiet=True, options=("--loops", "2")):
             threading.Thread(target=lambda: server.run("admin", what, check=False), daemon=True).start()
             checkpoints += 1
             time.sleep(rng.uniform(0, 0.05))
+        if rng.random() < 0.3:
+            deletes.begin()
+            time.sleep(rng.uniform(0, 0.15))
         server.kill()
         server.start()
         if not quiet and kill % 10 == 9:
@@ -140,14 +200,15 @@ def numbered(kills, seed, quiet=True, options=("--loops", "2")):
         p.stopping = True
     for p in publishers:
         p.join(30)
-    lost, duplicates, wrong = verify(server, publishers)
+    verdict = verify(server, publishers, deletes)
     acked = sum(len(p.acked) for p in publishers)
     server.restart()
-    again = verify(server, publishers)
+    again = verify(server, publishers, deletes)
     server.__exit__(None, None, None)
-    print(f"{kills} kills ({checkpoints} near a checkpoint or sealing), {acked} messages acknowledged: "
-          f"{lost} lost, {duplicates} duplicates, {wrong} with a wrong time")
-    assert acked > 0 and (lost, duplicates, wrong) == (0, 0, 0) and again == (0, 0, 0), again
+    print(f"{kills} kills ({checkpoints} near a checkpoint or sealing), {acked} messages and {deletes.count} deletes "
+          f"acknowledged: {verdict.lost} lost, {verdict.duplicates} duplicates, {verdict.wrong} with a wrong time or text, "
+          f"{verdict.risen} deleted and seen again")
+    assert acked > 0 and verdict == again == Verdict(), (verdict, again)
 
 
 def redelivery():

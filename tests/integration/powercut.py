@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Cut the power of hejnald at random calls to the disk, undo what was not synced, start again, compare what was
-acknowledged with what is stored: `tests/integration/powercut.py --cuts 300 [--seed N]`. 0 lost, or exit 1.
+acknowledged with what is stored, numbers, texts and deletes: `tests/integration/powercut.py --cuts 300 [--seed N]`. 0 lost, or exit 1.
 
 The preloaded tests/lib/powercut.c logs every change below the data directory together with the bytes that were
 there before. After a cut each 512-byte sector that no sync followed holds one of the versions it had since the
@@ -19,7 +19,7 @@ import threading
 import time
 from pathlib import Path
 
-from crash import Publisher, Raw, publish_packet, verify
+from crash import Deletes, Publisher, Raw, Verdict, publish_packet, verify
 from harness import BUILD, Server
 
 SHIM = BUILD / "tests" / "libpowercut.so"
@@ -118,7 +118,7 @@ class World:
         self.log = self.work / "log"
         self.server = Server(*options, directory=self.work)
         self.data = self.work / "data"
-        self.publishers = []
+        self.publishers, self.deletes = [], None
         self.kills = self.sectors = 0
 
     def start(self, kill_at=0):
@@ -143,6 +143,8 @@ class World:
     def run_until_dead(self, seconds):
         """Let it work; the shim or the time ends it."""
         end = time.monotonic() + seconds
+        if self.deletes and self.rng.random() < 0.2:
+            self.deletes.begin()
         asked = self.rng.uniform(0, seconds) if self.rng.random() < 0.7 else seconds
         start = time.monotonic()
         while time.monotonic() < end and self.server.alive():
@@ -173,13 +175,14 @@ class World:
         self.lose_power()
 
 
-def numbered(cuts, seed, quiet=True, options=("--loops", "1", "--partition-days", "1")):
+def numbered(cuts, seed, quiet=True, options=("--loops", "1", "--partition-days", "1", "--store-text", "on")):
     world = World(seed, options)
     world.data.parent.mkdir(exist_ok=True)
     while not world.start(world.rng.randint(0, 40) if world.kills < 8 else 0):  # The first start, too.
         world.kills += 1
         world.lose_power()
-    world.publishers = [Publisher(world.server, i, 20, 600_000, 0.002) for i in range(2)]
+    world.publishers = [Publisher(world.server, i, 20, 600_000, 0.002, texts=True) for i in range(2)]
+    world.deletes = Deletes(world.server, world.publishers, world.rng)
     for p in world.publishers:
         p.start()
     world.run_until_dead(0.3)
@@ -188,24 +191,24 @@ def numbered(cuts, seed, quiet=True, options=("--loops", "1", "--partition-days"
         world.one_round()
         if cut % 10 == 9 or cut == cuts - 1:
             assert world.start()
-            lost, duplicates, wrong = verify(world.server, world.publishers)
+            verdict = verify(world.server, world.publishers, world.deletes)
             world.run_until_dead(0)
             acked = sum(len(p.acked) for p in world.publishers)
             if not quiet:
                 print(f"{cut + 1} cuts, {world.kills} kills before them, {world.sectors} sectors went back, "
-                      f"{acked} acknowledged", file=sys.stderr)
-            assert (lost, duplicates, wrong) == (0, 0, 0), (lost, duplicates, wrong, str(world.work))
+                      f"{acked} and {world.deletes.count} deletes acknowledged", file=sys.stderr)
+            assert verdict == Verdict(), (verdict, str(world.work))
     assert world.start()
     for p in world.publishers:
         p.stopping = True
     for p in world.publishers:
         p.join(30)
-    result = verify(world.server, world.publishers)
+    result = verify(world.server, world.publishers, world.deletes)
     acked = sum(len(p.acked) for p in world.publishers)
     world.server.stop()
-    assert acked > 0 and result == (0, 0, 0), (result, str(world.work))
-    print(f"{cuts} cuts, {world.kills} kills before them, {world.sectors} sectors went back, {acked} messages "
-          "acknowledged: 0 lost, 0 duplicates")
+    assert acked > 0 and result == Verdict(), (result, str(world.work))
+    print(f"{cuts} cuts, {world.kills} kills before them, {world.sectors} sectors went back, {acked} messages and "
+          f"{world.deletes.count} deletes acknowledged: 0 lost, 0 duplicates, 0 deleted and seen again")
     shutil.rmtree(world.work)
 
 
