@@ -3,6 +3,7 @@ what was written and what the server exported, bit for bit."""
 
 import collections
 import csv
+import gzip
 import io
 import math
 import os
@@ -23,7 +24,7 @@ sys.path.insert(0, str(ROOT / "tests" / "format"))
 import read_journal  # noqa: E402
 from read_bundle import read_bundle
 from read_chunk import Chunk, bits_of, double_of, is_nan  # noqa: E402
-from read_lmdb import Broken  # noqa: E402
+from read_lmdb import Broken, Environment  # noqa: E402
 from read_store import Store  # noqa: E402
 from xxh3 import xxh3  # noqa: E402
 
@@ -200,12 +201,13 @@ def check_broker(store):
 
 # A store that an earlier build wrote, as it lies on disks. HEJNAL_GOLDEN=write makes one of this build where there is none of its
 # version; none is ever replaced.
-GOLDEN_STORES = ["store_v1", "store_v2"]
+GOLDEN_STORES = ["store_v1", "store_v2", "store_v2_sealed"]
 
 
-def write_golden_store(target):
+def write_golden_store(target, sealed):
     """Small, with everything there is to a store: two flushes of one period, late and unflushed rows, series named in the catalogue
-    and in the journal only, receipts trimmed and not, retained messages, one of them cleared."""
+    and in the journal only, receipts trimmed and not, retained messages, one of them cleared; or sealed first, with bundles and
+    rollups, deletes not carried out there, between two flushes and in the journal, and tags."""
     rng = random.Random(1)
     with Server("--partition-days", "1", "--loops", "1") as server:
         wire = QueryWire(server.query_port)
@@ -215,8 +217,14 @@ def write_golden_store(target):
             model.wide("krakow/air/1", range(start, start + 60 * 60 * S, 60 * S), 0.1 * phase)
             model.narrow(f"krakow/phase/{phase}", [start - phase * 86400 * S])
             publish(server, start)
+            if sealed:
+                write_for_sealing(server, model, start, phase)
             if phase < 2:
-                server.run("admin", "checkpoint")
+                server.run("admin", "seal" if sealed and phase == 0 else "checkpoint")
+            if sealed:
+                delete_some(server, model, start + 300 * S)
+                if phase == 1:
+                    server.run("admin", "checkpoint")
         publish_retained(server)
         wire.close()
         server.kill()
@@ -225,7 +233,16 @@ def write_golden_store(target):
         for path in [data / "catalog.mdb", data / "journal.mdb", *(data / "parts").glob("*.mdb")]:
             if not path.name.endswith("-lock"):
                 shutil.copy(path, target / path.relative_to(data))
-        (target / "points.csv").write_text(read_store(target, "--bits"))
+        (target / "points.csv.gz").write_bytes(gzip.compress(read_store(target, "--bits").encode(), mtime=0))
+
+
+def write_for_sealing(server, model, start, phase):
+    """Many groups of few rows, and one of so many that its hours and days are rolled up; then late rows of both."""
+    for i in range(30):
+        model.narrow(f"krakow/meter/{i}", [start + k * 300 * S + i for k in range(6 - phase)])
+    model.write("krakow/tick", [], [(start + k * 2 * S, {0: bits_of(float(k))}) for k in range(33200 if phase == 0 else 5)])
+    if phase != 1:
+        server.run("tag", f"krakow/meter/{phase}", f"unit=kWh{phase}")
 
 
 def publish_retained(server):
@@ -238,9 +255,11 @@ def publish_retained(server):
 def copy_golden_store(name, to):
     source = GOLDEN / name
     if not source.exists() and os.environ.get("HEJNAL_GOLDEN") == "write":
-        write_golden_store(source)
-    shutil.copytree(source, to / "data", ignore=shutil.ignore_patterns("points.csv"))
-    return list(csv.reader(io.StringIO((source / "points.csv").read_text())))[1:]
+        write_golden_store(source, sealed=name.endswith("sealed"))
+    shutil.copytree(source, to / "data", ignore=shutil.ignore_patterns("points.csv*"))
+    points, packed = source / "points.csv", source / "points.csv.gz"
+    text = gzip.decompress(packed.read_bytes()).decode() if packed.exists() else points.read_text()
+    return list(csv.reader(io.StringIO(text)))[1:]
 
 
 @pytest.mark.parametrize("name", GOLDEN_STORES)
@@ -254,6 +273,22 @@ def test_a_golden_store_is_what_the_document_says(name, tmp_path):
     assert read_journal.NEVER > kept.expires > T0 + 4 * 10**9 * S
     assert "golden/cleared" not in store.retained and len(store.graves) == 1
     assert len(store.parts) >= 2 and store.rows and len(store.last) > 10
+    if name.endswith("sealed"):
+        check_sealed(store)
+
+
+def check_sealed(store):
+    """All that was meant to be in it is: none of it may get lost when the store is written anew one day."""
+    tables = collections.Counter()
+    for path in (store.directory / "parts").glob("*.mdb"):
+        for table in ("chunks", "bundles", "rollups"):
+            tables[table, path.name.split(".")[-2]] += len(list(Environment(path).read(table)))
+    assert all(tables[at] for at in [("chunks", "seal"), ("bundles", "seal"), ("rollups", "seal"), ("chunks", "act")])
+    assert any(len({position for _, _, position in part.chunks}) > 1 for part in store.parts)  # A delete between flushes.
+    in_journal = {r.position for r in store.records if any(isinstance(e, read_journal.Delete) for e in r.entries)}
+    assert in_journal and set(store.deletes) - in_journal
+    assert store.tags == {"krakow/meter/0": {"unit": "kWh0"}, "krakow/meter/2": {"unit": "kWh2"}}
+    assert any(store.text(bits) for part in store.parts if part.sealed for _, _, bits in store.points_of(part))
 
 
 @pytest.mark.parametrize("name", GOLDEN_STORES)
@@ -269,9 +304,10 @@ def test_a_golden_store_is_opened_and_goes_on(name, tmp_path):
                                capture_output=True, text=True).stdout.splitlines()
         stamp = T0 // S + 1200
         assert sorted(heard) == ['1 1 golden/properties ON', f'1 1 mqtt/kept {{"ts":{stamp},"v":{stamp % 1000}}}']
-        server.run("admin", "checkpoint")
-        server.check()
-        check_export(server.points("#"), points)
+        for what in ("checkpoint", "seal"):
+            server.run("admin", what)
+            server.check()
+            check_export(server.points("#"), points)
 
 
 CHUNK_KEY = b"\0\0\0\7\x80\0\0\0\0\0\0\1"

@@ -9,52 +9,17 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "storage/kv.h"
+#include "tests/lib/golden_store.h"
 #include "tests/lib/rng.h"
-#include "tests/lib/store.h"
 
-#define GOLDEN TESTS_DIR "/golden/store_v1"
-enum { KILLS = 25, COPY_BYTES = 1 << 20 };
+enum { KILLS = 25, FILE_BYTES_MAX = 1 << 20 };
 
 static struct store s;
-
-static void copy_file(const char *from, const char *to)
-{
-    static char room[COPY_BYTES];
-    FILE *in = fopen(from, "rb"), *out = fopen(to, "wb");
-    assert_non_null(in);
-    assert_non_null(out);
-    for (size_t size; (size = fread(room, 1, sizeof room, in)) > 0;) {
-        assert_int_equal(fwrite(room, 1, size, out), size);
-    }
-    fclose(in);
-    assert_int_equal(fclose(out), 0);
-}
-
-static void copy_directory(const char *from, const char *to)
-{
-    char source[512], target[512];
-    DIR *dir = opendir(from);
-    assert_non_null(dir);
-    assert_int_equal(mkdir(to, 0750), 0);
-    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-        if (strstr(entry->d_name, ".mdb") != NULL) {
-            snprintf(source, sizeof source, "%s/%s", from, entry->d_name);
-            snprintf(target, sizeof target, "%s/%s", to, entry->d_name);
-            copy_file(source, target);
-        }
-    }
-    closedir(dir);
-}
 
 static int setup(void **state)
 {
     (void)state;
-    store_make(&s);
-    store_close(&s);
-    directory_remove(&s.dir);
-    copy_directory(GOLDEN, s.dir.path);
-    copy_directory(GOLDEN "/parts", directory_file(&s.dir, "parts"));
-    s.options.partition_s = 86400;
+    golden_store_copy(&s, "store_v1");
     return 0;
 }
 
@@ -142,7 +107,7 @@ static void what_was_damaged_stays_beside(void **state)
     const uint32_t all = catalogue_series_count(engine_catalogue(s.engine));
     store_close(&s);
     int file = open(directory_file(&s.dir, "catalog.mdb"), O_RDWR);
-    static uint8_t raw[COPY_BYTES];
+    static uint8_t raw[FILE_BYTES_MAX];
     assert_true(file >= 0);
     const ssize_t size = read(file, raw, sizeof raw);
     assert_true(size > 0);
