@@ -98,7 +98,7 @@ static enum err load_catalogue(struct engine *e)
         TRY(last_load(e->last, e->catalogue, e->catalog_file));
     }
     TRY(texts_load(e->texts, e->catalog_file));
-    TRY(tombs_load(e->catalog_file, &e->loaded_tombs));
+    TRY(tombs_load(e->catalog_file, &e->loaded_tombs, &e->damaged_tombs));
     e->saved_tombs = e->loaded_tombs == NULL ? 0 : e->loaded_tombs->generation;
     e->texts_defined = texts_end(e->texts);
     return engine_mark_catalogue(e);
@@ -303,7 +303,8 @@ void engine_stats(struct engine *e, struct engine_stats *out)
         .corrupt_records = atomic_load(&c->corrupt_records),
         .tag_bytes = catalogue_tag_bytes(e->catalogue),
         .tags_refused = atomic_load(&c->tags_refused),
-        .corrupt_catalogue = catalogue_damaged(e->catalogue) + last_damaged(e->last),
+        .corrupt_catalogue =
+            catalogue_damaged(e->catalogue) + last_damaged(e->last) + e->damaged_tombs,
         .groups = catalogue_group_count(e->catalogue),
         .series = catalogue_series_count(e->catalogue),
         .texts = texts_end(e->texts),

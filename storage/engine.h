@@ -47,7 +47,7 @@ struct engine_stats {
     uint64_t seals, seal_failures;
     uint64_t corrupt_chunks;    /* Met while reading; skipped. */
     uint64_t corrupt_records;   /* Met at recovery; skipped. */
-    uint64_t corrupt_catalogue; /* Packs of names or newest values left out at the start. */
+    uint64_t corrupt_catalogue; /* Names, newest values, deletes left out at the start. */
     uint64_t tag_bytes;         /* Memory of tags. */
     uint64_t tags_refused;      /* No memory for them was left. */
     uint64_t groups, series, texts, partitions;

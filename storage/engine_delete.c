@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "storage/engine_inside.h"
 
 struct erasure engine_erasure(const struct engine *e, const struct view *v)
@@ -46,6 +47,24 @@ enum err engine_apply_delete(struct engine *e, const struct batch_delete *d, uin
     return result;
 }
 
+enum err engine_mend_delete(struct engine *e, uint64_t position)
+{
+    struct tombs *all = tombs_hold(e->view->tombs);
+    enum err result = OK;
+    for (size_t i = 0; i < tombs_count(all); i++) {
+        const struct tomb *t = &all->at[i];
+        if (t->position == position) {
+            const struct batch_delete d = {tomb_filter(t), t->from_ns, t->to_ns};
+            log_line(LOG_WARN, "storage", "it was a delete, which is saved position=%llu",
+                     (unsigned long long)position);
+            result = engine_apply_delete(e, &d, position);
+            break;
+        }
+    }
+    tombs_drop(all);
+    return result;
+}
+
 static enum err write_delete(struct engine *e, const struct engine_delete *d)
 {
     const struct batch_delete entry = {d->filter, d->from_ns, d->to_ns};
@@ -72,6 +91,7 @@ enum err engine_delete(struct engine *e, const struct engine_delete *d, uint64_t
     series_list_fini(&selected);
     if (count > 0) {
         TRY(write_delete(e, d));
+        engine_save_tombs(e);
         engine_count(&e->counters.deletes, 1);
     }
     *series = count;

@@ -267,15 +267,38 @@ static enum err save_catalog(struct engine *e)
     return confirm_catalog(e);
 }
 
+/* After a failed commit LMDB refuses all that follow. */
+static void close_catalog(struct engine *e)
+{
+    kv_close(e->catalog_file);
+    e->catalog_file = NULL;
+    e->catalog_confirmed = false;
+}
+
 enum err engine_save_catalog(struct engine *e)
 {
     enum err result = save_catalog(e);
-    if (result != OK) { /* After a failed commit LMDB refuses all that follow. */
-        kv_close(e->catalog_file);
-        e->catalog_file = NULL;
-        e->catalog_confirmed = false;
+    if (result != OK) {
+        close_catalog(e);
     }
     return result;
+}
+
+/* A second place, should the journal's record be damaged; the next checkpoint saves them in any
+ * case. */
+void engine_save_tombs(struct engine *e)
+{
+    const struct tombs *t = e->view->tombs;
+    if (e->checkpoint.running || e->snapshot.running || e->catalog_file == NULL ||
+        e->catalog_is_old || t == NULL) {
+        return;
+    }
+    if (tombs_save(t, e->catalog_file) == OK) {
+        e->saved_tombs = t->generation;
+    } else {
+        log_line(LOG_WARN, "storage", "a delete is in the journal only, until the next checkpoint");
+        close_catalog(e);
+    }
 }
 
 enum err engine_copy_catalog(struct engine *e, const char *path)

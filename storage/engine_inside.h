@@ -100,6 +100,7 @@ struct engine {
     struct retention *retention;
     struct tombs *loaded_tombs; /* Until the first view. */
     uint64_t saved_tombs;       /* Generation of the set that catalog.mdb has; 0: none. */
+    uint32_t damaged_tombs;     /* Of those saved. */
     struct journal *journal;
     struct receipts *receipts;
     struct batch *scratch; /* Definitions of series and texts; receipts when they are kept. */
@@ -137,6 +138,8 @@ MUST_USE enum err engine_open_parts(struct engine *e);
 /* Worker, or before others start: write names of series and last values; durable when OK. After a
  * failure the file is opened again. */
 MUST_USE enum err engine_save_catalog(struct engine *e);
+/* Store thread: let catalog.mdb have the deletes now, if nobody else is at work there. */
+void engine_save_tombs(struct engine *e);
 uint64_t engine_disk_bytes(struct engine *e);
 /* Worker, while no checkpoint runs: the catalogue's file as it is, to `path`, durably. */
 MUST_USE enum err engine_copy_catalog(struct engine *e, const char *path);
@@ -195,6 +198,8 @@ MUST_USE enum err engine_prune_tombs(struct engine_shown *shown, const struct he
                                      struct tombs **out);
 /* The same for the view as it is. */
 MUST_USE enum err engine_prune_view(struct engine *e);
+/* At replay, in place of a damaged record: if it was a delete that is saved, that one. */
+MUST_USE enum err engine_mend_delete(struct engine *e, uint64_t position);
 struct erasure engine_erasure(const struct engine *e, const struct view *v);
 
 /* engine_retain.c: partitions that retention has passed, or that are empty, leave the view. */

@@ -238,6 +238,7 @@ enum err engine_replay(struct engine *e)
             engine_count(&e->counters.corrupt_records, 1);
             log_line(LOG_ERROR, "storage", "journal record fails its checksum position=%llu",
                      (unsigned long long)record.position);
+            TRY(engine_mend_delete(e, record.position));
             e->applied = record.position;
         } else {
             return result;

@@ -82,31 +82,39 @@ enum err tombs_read_pair(struct bytes key, struct bytes value, struct tomb_order
                : E_CORRUPT;
 }
 
+struct loading {
+    struct tombs *all;
+    uint32_t damaged;
+};
+
 static enum err load_pair(void *context, struct bytes key, struct bytes value)
 {
     static const struct series_list nothing = {0, NULL};
     const struct tomb_scene scene = {NULL, 0, &nothing};
-    struct tombs **all = context, *more;
+    struct loading *l = context;
+    struct tombs *more;
     struct tomb_order order;
     if (tombs_read_pair(key, value, &order) != OK) {
         log_line(LOG_ERROR, "storage",
                  "a delete is damaged, left out: what it took away may be seen again");
+        l->damaged++;
         return OK;
     }
-    TRY(tombs_with(*all, &order, &scene, &more));
-    tombs_drop(*all);
-    *all = more;
+    TRY(tombs_with(l->all, &order, &scene, &more));
+    tombs_drop(l->all);
+    l->all = more;
     return OK;
 }
 
-enum err tombs_load(struct kv *kv, struct tombs **out)
+enum err tombs_load(struct kv *kv, struct tombs **out, uint32_t *damaged)
 {
-    struct tombs *all = NULL;
-    enum err e = kv_each(kv, "deletes", load_pair, &all);
+    struct loading l = {NULL, 0};
+    enum err e = kv_each(kv, "deletes", load_pair, &l);
     if (e != OK) {
-        tombs_drop(all);
+        tombs_drop(l.all);
         return e;
     }
-    *out = all;
+    *out = l.all;
+    *damaged = l.damaged;
     return OK;
 }

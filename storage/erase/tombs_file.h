@@ -11,9 +11,9 @@ struct kv;
 /* The table holds these and no others: one transaction. NULL: none. Errors of kv.h. */
 MUST_USE enum err tombs_save(const struct tombs *t, struct kv *kv);
 
-/* Without marks. Damaged ones are logged and left out. NULL in `*out`: there are none. Errors of
- * kv.h. */
-MUST_USE enum err tombs_load(struct kv *kv, struct tombs **out);
+/* Without marks. Damaged ones are logged, counted and left out. NULL in `*out`: there are none.
+ * Errors of kv.h. */
+MUST_USE enum err tombs_load(struct kv *kv, struct tombs **out, uint32_t *damaged);
 
 /* What one pair says; the filter is borrowed from `value`. E_CORRUPT. */
 MUST_USE enum err tombs_read_pair(struct bytes key, struct bytes value, struct tomb_order *out);

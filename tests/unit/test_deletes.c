@@ -222,6 +222,73 @@ static unsigned count_files(void)
     return count;
 }
 
+/* Spoil what journal.mdb has of a delete. */
+static void damage_journal(const char *filter)
+{
+    static uint8_t bytes[1 << 20];
+    char path[256];
+    unsigned found = 0;
+    snprintf(path, sizeof path, "%s/journal.mdb", s.dir.path);
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    const size_t size = fread(bytes, 1, sizeof bytes, file), length = strlen(filter);
+    assert_in_range(size, 8192, sizeof bytes - 1);
+    for (size_t i = 0; i + length <= size; i++) {
+        if (memcmp(bytes + i, filter, length) == 0) {
+            bytes[i] ^= 1;
+            found++;
+        }
+    }
+    assert_true(found > 0);
+    rewind(file);
+    assert_int_equal(fwrite(bytes, 1, size, file), size);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void write_two(void)
+{
+    put("damaged/x", T0, 1);
+    put("other", T0, 1);
+    assert_ok(store_write(&s));
+}
+
+static void a_damaged_record_takes_no_delete_with_it(void **state)
+{
+    (void)state;
+    write_two();
+    assert_int_equal(erase("damaged/+", 0, INT64_MAX), 1);
+    put("damaged/x", T0 + 1, 2);
+    assert_ok(store_write(&s));
+    store_close(&s);
+    damage_journal("damaged/+");
+    store_open(&s);
+    assert_int_equal(stats().corrupt_records, 1);
+    assert_int_equal(count("damaged/x"), 1);
+    assert_int_equal(newest("damaged/x"), T0 + 1);
+    assert_int_equal(count("other"), 1);
+    assert_ok(store_checkpoint(&s));
+    store_close(&s);
+    store_open(&s);
+    assert_int_equal(count("damaged/x"), 1);
+    assert_int_equal(stats().deletes_waiting, 0);
+}
+
+/* A checkpoint is writing where it would be saved: then only the journal has it. */
+static void a_delete_that_is_lost_is_counted(void **state)
+{
+    (void)state;
+    write_two();
+    assert_ok(engine_checkpoint_begin(s.engine));
+    assert_int_equal(erase("damaged/+", 0, INT64_MAX), 1);
+    assert_int_equal(count("damaged/x"), 0);
+    assert_int_equal(engine_checkpoint_end(s.engine, E_IO), E_IO);
+    store_close(&s);
+    damage_journal("damaged/+");
+    store_open(&s);
+    assert_int_equal(stats().corrupt_records, 1);
+    assert_int_equal(count("damaged/x"), 1);
+}
+
 static void seal_two_weeks(void)
 {
     put("a", T0, 1);
@@ -315,6 +382,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(too_many_deletes_are_refused_until_files_are_sealed, make,
                                         clear),
         cmocka_unit_test_setup_teardown(the_newest_value_left_is_found_and_remembered, make, clear),
+        cmocka_unit_test_setup_teardown(a_damaged_record_takes_no_delete_with_it, make, clear),
+        cmocka_unit_test_setup_teardown(a_delete_that_is_lost_is_counted, make, clear),
         cmocka_unit_test_setup_teardown(a_sealed_part_with_nothing_left_goes, make, clear),
         cmocka_unit_test_setup_teardown(an_empty_part_stays_until_its_sources_are_gone, make,
                                         clear),
