@@ -29,6 +29,12 @@ static const uint64_t will_allowed =
 
 /* Name and level [MQTT-3.1.2-1, -2]. The high bit of the level, by which some bridges make
  * themselves known, is no level of the standards. */
+static bool is_spoken(struct bytes name, uint8_t level)
+{
+    bool is_mqtt = bytes_equal(name, bytes_of("MQTT")) && (level == MQTT_V311 || level == MQTT_V5);
+    return is_mqtt || (bytes_equal(name, bytes_of("MQIsdp")) && level == MQTT_V31);
+}
+
 static enum err take_version(struct bytes *in, uint8_t *version, uint8_t *reason)
 {
     struct bytes name;
@@ -36,9 +42,7 @@ static enum err take_version(struct bytes *in, uint8_t *version, uint8_t *reason
 
     TRY(mqtt_wire_take_binary(in, &name, reason));
     TRY(mqtt_wire_take_u8(in, &level, reason));
-    bool is_mqtt = bytes_equal(name, bytes_of("MQTT")) && (level == MQTT_V311 || level == MQTT_V5);
-    bool is_old = bytes_equal(name, bytes_of("MQIsdp")) && level == MQTT_V31;
-    if (!is_mqtt && !is_old) {
+    if (!is_spoken(name, level)) {
         return mqtt_wire_refuse(MQTT_UNSUPPORTED_VERSION, reason);
     }
     *version = level;
@@ -149,10 +153,19 @@ enum err mqtt_connect_read(const struct mqtt_packet *p, struct mqtt_connect *out
 
 uint8_t mqtt_connect_version(const struct mqtt_packet *p)
 {
-    struct bytes rest = p->body;
-    uint8_t version, reason;
-    bool is_known = p->type == MQTT_CONNECT && take_version(&rest, &version, &reason) == OK;
-    return is_known ? version : 0;
+    struct bytes rest = p->body, name;
+    uint8_t level, reason;
+
+    if (p->type != MQTT_CONNECT || mqtt_wire_take_binary(&rest, &name, &reason) != OK ||
+        mqtt_wire_take_u8(&rest, &level, &reason) != OK) {
+        return 0;
+    }
+    if (is_spoken(name, level)) {
+        return level;
+    }
+    bool is_other_level =
+        bytes_equal(name, bytes_of("MQTT")) || bytes_equal(name, bytes_of("MQIsdp"));
+    return is_other_level ? MQTT_V311 : 0;
 }
 
 /* The return code of 3.1.1 (table 3.1) for a reason code of 5.0. E_NOT_FOUND: it has none. */

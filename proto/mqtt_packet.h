@@ -115,7 +115,8 @@ struct mqtt_disconnect {
  * A packet that is no CONNECT is refused as one with 0x82 [MQTT-3.1.0-1]. */
 MUST_USE enum err mqtt_connect_read(const struct mqtt_packet *p, struct mqtt_connect *out,
                                     uint8_t *reason);
-/* The version a CONNECT asks for, good or bad, to write its refusal in; 0: none we speak. */
+/* The version to write the refusal of a CONNECT in: the one it asks for, or 3.1.1 where that is a
+ * level of MQTT we do not speak [MQTT-3.1.2-2]; 0: it is no MQTT, and nothing can be said. */
 uint8_t mqtt_connect_version(const struct mqtt_packet *p);
 MUST_USE enum err mqtt_publish_read(const struct mqtt_packet *p, uint8_t version,
                                     struct mqtt_publish *out, uint8_t *reason);

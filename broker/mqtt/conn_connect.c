@@ -22,7 +22,7 @@ struct welcome {
     char assigned[ASSIGNED_ID_BYTES];
 };
 
-/* Answer with a refusal and close. */
+/* Answer with a refusal, unless `version` is 0, and close. */
 static enum err refuse(struct conn *c, uint8_t version, uint8_t reason)
 {
     struct writer w;
@@ -86,16 +86,29 @@ static void settle_terms(const struct mqtt_options *o, const struct mqtt_connect
     }
 }
 
+/* The session of that client, as it is at this moment: what is due is done, not only once a second.
+ */
+static struct session *find_session(struct mqtt_server *s, const struct welcome *wel)
+{
+    struct session *found = session_table_find(&s->sessions, wel->client_id, wel->hash);
+
+    if (found == NULL) {
+        return NULL;
+    }
+    if (found->conn != NULL) {
+        conn_close(found->conn, MQTT_SESSION_TAKEN_OVER, false); /* [MQTT-3.1.4-3] */
+    } else {
+        mqtt_server_settle_session(s, found); /* [MQTT-4.1.0-2] */
+    }
+    return session_table_find(&s->sessions, wel->client_id, wel->hash);
+}
+
 /* The session the client asked for. E_LIMIT: too many; E_NO_MEMORY. */
 static enum err take_session(struct mqtt_server *s, const struct mqtt_connect *p,
                              const struct welcome *wel, struct session **out, bool *present)
 {
-    struct session *found = session_table_find(&s->sessions, wel->client_id, wel->hash);
+    struct session *found = find_session(s, wel);
 
-    if (found != NULL && found->conn != NULL) {
-        conn_close(found->conn, MQTT_SESSION_TAKEN_OVER, false); /* [MQTT-3.1.4-3] */
-        found = session_table_find(&s->sessions, wel->client_id, wel->hash);
-    }
     if (found != NULL && p->clean_start) {
         mqtt_server_end_session(s, found); /* [MQTT-3.1.2-4] */
         found = NULL;
@@ -236,9 +249,8 @@ enum err conn_on_connect(struct conn *c, const struct mqtt_packet *p, struct byt
     uint8_t reason;
 
     if (mqtt_connect_read(p, &connect, &reason) != OK) {
-        uint8_t version = mqtt_connect_version(p);
         metrics_add(METRIC_PROTOCOL_ERRORS, 1);
-        return refuse(c, version == 0 ? MQTT_V311 : version, reason);
+        return refuse(c, mqtt_connect_version(p), reason);
     }
     reason = refusal_of(&connect);
     if (reason != MQTT_SUCCESS) {

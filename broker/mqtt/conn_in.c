@@ -100,9 +100,11 @@ static enum err on_pingreq(struct conn *c, const struct mqtt_packet *p)
     if (mqtt_pingreq_read(p, c->version, &reason) != OK) {
         return conn_refuse(c, reason);
     }
-    if (conn_reserve(c, MQTT_ACK_BYTES_MAX, &w) == OK && mqtt_pingresp_write(&w) == OK) {
-        conn_commit(c, &w);
+    if (octets_reserve(&c->out, MQTT_ACK_BYTES_MAX, &w) != OK || mqtt_pingresp_write(&w) != OK) {
+        conn_close(c, MQTT_UNSPECIFIED, false);
+        return E_END;
     }
+    conn_commit(c, &w);
     return OK;
 }
 

@@ -57,6 +57,9 @@ struct retained_visit {
 static void visit_retained(void *context, struct message *m)
 {
     struct retained_visit *v = context;
+    if (v->options.no_local && m->view.origin == v->session->hash) {
+        return; /* [MQTT-3.8.3-3] */
+    }
     enum err e = route_retained(v->server, v->session, m, &v->options);
     v->result = e != OK ? e : v->result;
 }

@@ -16,10 +16,6 @@
 #include "proto/payload.h"
 #include "storage/journal/receipts.h"
 
-/* Subscription identifiers in one message; more overlapping subscriptions of one client than this
- * are not told apart. */
-enum { ROUTE_IDS_MAX = 64 };
-
 enum { READ_BUFFER_BYTES = 256 << 10 };
 
 struct mqtt_common {

@@ -1,8 +1,13 @@
 /* From one publication to all who want it. */
 
+#include <stdlib.h>
+
 #include "broker/mqtt/mqtt_state.h"
 #include "broker/mqtt/share.h"
 #include "broker/threads/metrics.h"
+
+/* Room for the identifiers of so many overlapping subscriptions costs no allocation. */
+enum { IDS_ON_STACK = 64 };
 
 /* A publication being routed; it becomes a message when somebody has to keep it. */
 struct route {
@@ -27,7 +32,7 @@ struct matched {
 };
 
 /* What they make of the message: one delivery at the highest QoS [MQTT-3.3.4-2] with all
- * identifiers, put into `ids`. False: none is left. */
+ * identifiers [MQTT-3.3.4-4], put into `ids`, which has room for them. False: none is left. */
 static bool merge(const struct publication *p, const struct matched *g, struct delivery *d,
                   uint32_t *ids)
 {
@@ -41,7 +46,7 @@ static bool merge(const struct publication *p, const struct matched *g, struct d
         uint8_t qos = o->qos < p->qos ? o->qos : p->qos;
         d->qos = qos > d->qos ? qos : d->qos;
         d->retain = d->retain || (o->retain_as_published && p->retain);
-        if (o->id != 0 && d->id_count < ROUTE_IDS_MAX) {
+        if (o->id != 0) {
             ids[d->id_count++] = o->id;
         }
     }
@@ -64,9 +69,8 @@ static void offer(struct route *r, struct session *session, const struct deliver
     }
 }
 
-static void deliver(struct route *r, const struct matched *g)
+static void deliver_with(struct route *r, const struct matched *g, uint32_t *ids)
 {
-    uint32_t ids[ROUTE_IDS_MAX];
     struct delivery d = {.publication = r->publication, .ids = ids};
 
     if (!merge(r->publication, g, &d, ids)) {
@@ -77,6 +81,22 @@ static void deliver(struct route *r, const struct matched *g)
     } else if (g->session->conn != NULL) {
         conn_send_direct(g->session->conn, &d);
     }
+}
+
+static void deliver(struct route *r, const struct matched *g)
+{
+    uint32_t few[IDS_ON_STACK];
+    if (g->count <= IDS_ON_STACK) {
+        deliver_with(r, g, few);
+        return;
+    }
+    uint32_t *ids = malloc(g->count * sizeof *ids);
+    if (ids == NULL) {
+        metrics_add(METRIC_DROPPED_QUEUE, 1);
+        return;
+    }
+    deliver_with(r, g, ids);
+    free(ids);
 }
 
 static void deliver_matches(struct route *r, const struct match *m)

@@ -20,6 +20,16 @@ def varint(n):
             return out
 
 
+def take_varint(raw):
+    """The number, and how many bytes it took."""
+    number = at = 0
+    while True:
+        number |= (raw[at] & 127) << 7 * at
+        at += 1
+        if raw[at - 1] < 128:
+            return number, at
+
+
 def string(text):
     raw = text.encode() if isinstance(text, str) else text
     return struct.pack(">H", len(raw)) + raw
@@ -151,8 +161,8 @@ class Client:
         if qos:
             packet_id, body = struct.unpack(">H", body[:2])[0], body[2:]
         if self.version == 5:
-            assert body[0] < 128
-            properties, body = body[1:1 + body[0]], body[1 + body[0]:]
+            size, at = take_varint(body)
+            properties, body = body[at:at + size], body[at + size:]
         if acknowledge:
             self.acknowledge(packet_id)
         return Message(topic, body.decode(), qos, flags & 1, flags >> 3, packet_id, properties)

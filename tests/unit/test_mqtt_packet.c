@@ -169,6 +169,21 @@ static void a_connect_tells_everything_it_carries(void **state)
     assert_int_equal(c.password.size, 2);
 }
 
+static void what_is_no_mqtt_is_refused_without_a_word(void **state)
+{
+    static const struct {
+        const char *start;
+        uint8_t version;
+    } cases[] = {{"\0\4MQTT\5", MQTT_V5},   {"\0\4MQTT\4", MQTT_V311}, {"\0\4MQTT\6", MQTT_V311},
+                 {"\0\4MQTT\3", MQTT_V311}, {"\0\4MQTX\5", 0},         {"\0\5MQTT\5", 0}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct mqtt_packet p = {.type = MQTT_CONNECT,
+                                      .body = {(const uint8_t *)cases[i].start, 7}};
+        assert_int_equal(mqtt_connect_version(&p), cases[i].version);
+    }
+}
+
 static void a_subscribe_is_read_topic_by_topic(void **state)
 {
     static const uint8_t raw[] = "\x82\x18\x00\x07\x02\x0b\x05\x00\x03"
@@ -220,6 +235,7 @@ int main(void)
         cmocka_unit_test(a_publish_survives_the_round_trip),
         cmocka_unit_test(a_writer_without_room_writes_nothing),
         cmocka_unit_test(a_connect_tells_everything_it_carries),
+        cmocka_unit_test(what_is_no_mqtt_is_refused_without_a_word),
         cmocka_unit_test(a_subscribe_is_read_topic_by_topic),
         cmocka_unit_test(an_old_client_is_refused_in_its_own_words),
     };
