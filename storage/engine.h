@@ -152,6 +152,11 @@ MUST_USE enum err engine_snapshot_remove(struct engine *e, const char *name);
  */
 void engine_keep(struct engine *e, int64_t wall_ns);
 
+/* Large files that nobody needs any more keep their space until a worker calls engine_bury(), which
+ * takes its time. */
+bool engine_wants_burial(const struct engine *e);
+void engine_bury(struct engine *e);
+
 /* Points of a series before this are not kept, and not shown. Any thread. */
 int64_t engine_horizon(struct engine *e, struct series_ref ref);
 /* The same for a series that is not there yet; and the latest of all: what is newer is kept,

@@ -2,6 +2,7 @@
  * in which nothing is left. See engine.h. */
 
 #include "storage/engine_inside.h"
+#include "storage/part/part_grave.h"
 
 /* An empty file says that its sources have nothing to show: it outlives theirs. */
 static bool is_over(const struct engine *e, struct part *p)
@@ -76,4 +77,16 @@ void engine_keep(struct engine *e, int64_t wall_ns)
 {
     retention_move(e->retention, wall_ns);
     engine_forget(e);
+}
+
+bool engine_wants_burial(const struct engine *e)
+{
+    (void)e; /* Graves are common to all engines of a process, of which there is one. */
+    return part_grave_is_any();
+}
+
+void engine_bury(struct engine *e)
+{
+    (void)e;
+    part_grave_clear();
 }

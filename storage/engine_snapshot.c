@@ -16,6 +16,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "storage/engine_inside.h"
+#include "storage/part/part_grave.h"
 
 #define UNFINISHED ".unfinished"
 
@@ -77,7 +78,7 @@ static enum err remove_files(const char *path)
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): each thread its own DIR, as POSIX.1-2024 allows. */
     for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
         if (make_path(file, path, entry->d_name) == OK) {
-            (void)unlink(file); /* Not directories. */
+            part_grave_unlink(file); /* Not directories. */
         }
     }
     (void)closedir(directory);

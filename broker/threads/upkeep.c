@@ -40,7 +40,7 @@ struct upkeep {
     struct workers *sealer; /* One thread; also makes snapshots. */
     struct mailbox *mailbox;
     bool stopping;
-    struct task checkpoint, seal, snapshot;
+    struct task checkpoint, seal, snapshot, burial;
     int64_t retain_after_ms;
     uint64_t position; /* What was written last, as seen first at */
     int64_t positioned_ms;
@@ -71,6 +71,12 @@ static void run_snapshot(struct job *job)
     t->result = engine_snapshot_run(t->engine);
 }
 
+static void run_burial(struct job *job)
+{
+    struct task *t = (struct task *)(void *)job;
+    engine_bury(t->engine);
+}
+
 static void init_task(struct task *t, struct upkeep *u, void (*run)(struct job *job))
 {
     *t = (struct task){.job = {.run = run, .reply = u->mailbox}, .engine = u->engine};
@@ -91,6 +97,7 @@ enum err upkeep_create(struct engine *engine, struct workers *workers, struct ma
     init_task(&u->checkpoint, u, run_checkpoint);
     init_task(&u->seal, u, run_seal);
     init_task(&u->snapshot, u, run_snapshot);
+    init_task(&u->burial, u, run_burial);
     u->seal.after_ms = clock_now_ms() + SEAL_EVERY_MS;
     enum err e = workers_create(1, &u->sealer);
     if (e != OK) {
@@ -303,6 +310,14 @@ static void consider_compact(struct upkeep *u)
     }
 }
 
+static void consider_burial(struct upkeep *u)
+{
+    if (!u->burial.running && engine_wants_burial(u->engine)) {
+        u->burial.running = true;
+        workers_post(u->workers, &u->burial.job);
+    }
+}
+
 void upkeep_turn(struct upkeep *u)
 {
     consider_compact(u);
@@ -310,6 +325,7 @@ void upkeep_turn(struct upkeep *u)
     consider_snapshot(u);
     consider_seal(u);
     consider_retention(u);
+    consider_burial(u);
 }
 
 void upkeep_take_job(struct upkeep *u, struct job *job)
@@ -318,6 +334,8 @@ void upkeep_take_job(struct upkeep *u, struct job *job)
         end_checkpoint(u);
     } else if (job == &u->snapshot.job) {
         end_snapshot(u);
+    } else if (job == &u->burial.job) {
+        u->burial.running = false;
     } else {
         CHECK(job == &u->seal.job);
         end_seal(u);
@@ -326,7 +344,7 @@ void upkeep_take_job(struct upkeep *u, struct job *job)
 
 bool upkeep_is_busy(struct upkeep *u)
 {
-    return u->checkpoint.running || u->seal.running || u->snapshot.running;
+    return u->checkpoint.running || u->seal.running || u->snapshot.running || u->burial.running;
 }
 
 void upkeep_stop(struct upkeep *u)

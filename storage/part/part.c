@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "storage/kv_guard.h"
 #include "storage/part/part_env.h"
+#include "storage/part/part_grave.h"
 
 enum { FILE_BYTES_MIN = 8192 /* A file that holds nothing yet has two pages. */ };
 
@@ -168,7 +169,7 @@ void part_hold(struct part *p)
 
 static void remove_files(const struct part *p)
 {
-    (void)unlink(p->path); /* A file that stays is found and dropped again after the next start. */
+    part_grave_unlink(p->path);
     part_env_remove_lock(p);
 }
 

@@ -30,8 +30,8 @@ MUST_USE enum err part_open(const char *directory, struct part_name name, struct
 MUST_USE enum err part_open_read_only(const char *directory, struct part_name name,
                                       struct part **out);
 
-/* References, any thread; the last one closes the file, and unlinks it if part_doom() was called.
- */
+/* References, any thread; the last one closes the file, and unlinks it if part_doom() was called
+ * (part_grave.h). */
 void part_hold(struct part *p);
 void part_drop(struct part *p);
 void part_doom(struct part *p);

@@ -11,12 +11,15 @@
 #include "base/clock.h"
 #include "base/thread.h"
 #include "storage/kv.h"
+#include "storage/part/part_grave.h"
 #include "tests/lib/directory.h"
 #include "tests/lib/rng.h"
 #include "tests/lib/test.h"
 
 #define MONDAY_2017_NS (INT64_C(1483315200) * NS_PER_S) /* 2017-01-02 */
 enum { WEEK_S = 604800 };
+
+static struct directory scratch;
 
 static struct part_period week(void)
 {
@@ -188,6 +191,41 @@ static void dooming_unlinks_at_the_last_drop(void **state)
     assert_int_equal(part_open_read_only(*state, week_file(), &p), E_NOT_FOUND);
 }
 
+static unsigned open_files(void)
+{
+    unsigned count = 0;
+    DIR *dir = opendir("/proc/self/fd");
+    assert_non_null(dir);
+    while (readdir(dir) != NULL) {
+        count++;
+    }
+    closedir(dir);
+    return count;
+}
+
+/* The space of a large one comes back when a worker sees to it; of very many, at once. */
+static void the_space_of_a_large_file_waits_for_a_worker(void **state)
+{
+    (void)state;
+    const unsigned before = open_files();
+    for (unsigned i = 0; i < PART_GRAVES_MAX + 2; i++) {
+        const char *path = directory_file(&scratch, "large");
+        FILE *file = fopen(path, "wb");
+        assert_non_null(file);
+        assert_int_equal(ftruncate(fileno(file), PART_GRAVE_BYTES_MIN - (i == 0)), 0);
+        assert_int_equal(fclose(file), 0);
+        part_grave_unlink(path);
+        assert_int_not_equal(access(path, F_OK), 0);
+        assert_int_equal(part_grave_is_any(), i > 0); /* The first is small. */
+    }
+    assert_int_equal(open_files(), before + PART_GRAVES_MAX);
+    part_grave_clear();
+    assert_false(part_grave_is_any());
+    assert_int_equal(open_files(), before);
+    part_grave_unlink(directory_file(&scratch, "absent"));
+    assert_false(part_grave_is_any());
+}
+
 static void a_file_of_another_period_is_refused(void **state)
 {
     struct part *p;
@@ -326,8 +364,6 @@ static void hundreds_of_parts_need_few_descriptors(void **state)
     }
 }
 
-static struct directory scratch;
-
 static int scratch_make(void **state)
 {
     directory_make(&scratch);
@@ -352,6 +388,7 @@ int main(void)
         WITH_DIRECTORY(groups_are_read_flush_by_flush),
         WITH_DIRECTORY(an_aborted_flush_leaves_nothing),
         WITH_DIRECTORY(dooming_unlinks_at_the_last_drop),
+        WITH_DIRECTORY(the_space_of_a_large_file_waits_for_a_worker),
         WITH_DIRECTORY(a_file_of_another_period_is_refused),
         WITH_DIRECTORY(a_kill_in_the_middle_of_a_flush_leaves_whole_flushes),
         WITH_DIRECTORY(readers_and_a_writer_share_a_part),

@@ -10,7 +10,7 @@
 
 /* An engine that only takes notes, so that every answer of the real one can be had at will. */
 struct engine {
-    atomic_uint commits, batches, begun, ran, ended, retained, to_seal, sealed, snapshots;
+    atomic_uint commits, batches, begun, ran, ended, retained, to_seal, sealed, snapshots, to_bury;
     atomic_int result, run_result;
     atomic_bool wants;
     uint64_t last_counter; /* Store thread only. */
@@ -135,6 +135,16 @@ enum err engine_snapshot_remove(struct engine *e, const char *name)
     (void)e;
     (void)name;
     return E_NOT_FOUND;
+}
+
+bool engine_wants_burial(const struct engine *e)
+{
+    return atomic_load(&e->to_bury) > 0;
+}
+
+void engine_bury(struct engine *e)
+{
+    atomic_fetch_sub(&e->to_bury, 1);
 }
 
 enum { PARCELS = 300, RECORD_BYTES = 100 };
@@ -292,6 +302,17 @@ static void snapshots_are_made_one_after_another(void **state)
     assert_int_equal(gone.result, E_NOT_FOUND);
 }
 
+static void large_files_are_buried_one_job_after_another(void **state)
+{
+    (void)state;
+    atomic_store(&w.engine.to_bury, 3);
+    for (unsigned i = 0; i < 1000 && atomic_load(&w.engine.to_bury) > 0; i++) {
+        post(i, 1);
+        take_home(i, 1, OK);
+    }
+    assert_int_equal(atomic_load(&w.engine.to_bury), 0);
+}
+
 static void a_full_journal_starts_a_checkpoint_and_stopping_another(void **state)
 {
     (void)state;
@@ -373,6 +394,7 @@ int main(void)
         STORE_TEST(an_asked_checkpoint_is_answered_when_it_is_done),
         STORE_TEST(an_asked_sealing_checkpoints_and_seals_all),
         STORE_TEST(snapshots_are_made_one_after_another),
+        STORE_TEST(large_files_are_buried_one_job_after_another),
         STORE_TEST(a_full_journal_starts_a_checkpoint_and_stopping_another),
         STORE_TEST(stopping_writes_what_was_posted),
         STORE_TEST(tails_get_every_durable_batch_and_no_other),
