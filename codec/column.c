@@ -203,19 +203,19 @@ static enum err write_form(struct column_writer *w, struct doubles_form *form, c
     return ints_write(q, k->count, w->scratch, w->body);
 }
 
-/* Try a column of many exceptions as bits; keep what `w->body` got since `start` when that is not
- * shorter. */
-static enum err try_bits(struct column_writer *w, struct work *k, size_t start)
+/* Try a column as bits, or a table of them; keep what `w->body` got since `start` when that is not
+ * shorter by more than `price`. */
+static enum err try_bits(struct column_writer *w, struct work *k, size_t start, size_t price)
 {
     const size_t plain_end = w->body->size, plain_size = plain_end - start;
     struct doubles_form bits = doubles_find_bits(k->values, k->count, w->scratch);
     const enum err e = write_form(w, &bits, k);
-    const size_t size = w->body->size - plain_end;
+    const size_t size = w->body->size - plain_end + price;
 
     w->body->size = plain_end;
     if (e == OK && size < plain_size) {
-        memmove(w->body->at + start, w->body->at + plain_end, size);
-        w->body->size = start + size;
+        memmove(w->body->at + start, w->body->at + plain_end, size - price);
+        w->body->size = start + size - price;
         k->form = bits;
     }
     return e == E_LIMIT ? OK : e; /* No room to try: the plain stream stays. */
@@ -227,10 +227,15 @@ static enum err write_stream(struct column_writer *w, const struct chunk_input_c
     const size_t start = w->body->size;
     TRY(write_form(w, &k->form, k));
     if (k->form.exceptions > k->count / EXCEPTIONS_SHARE) {
-        TRY(try_bits(w, k, start));
+        TRY(try_bits(w, k, start, 0));
     }
     w->has_packed |= k->form.is_packed;
-    return is_exact(&k->form) && w->count > 0 ? try_reference(w, input, k, start) : OK;
+    if (!is_exact(&k->form)) {
+        return OK;
+    }
+    const bool are_few = w->scratch->is_dense && doubles_are_few(k->count, w->scratch);
+    TRY(w->count > 0 ? try_reference(w, input, k, start) : OK);
+    return are_few ? try_bits(w, k, start, STATS_DOUBLES_BYTES) : OK;
 }
 
 static enum err write_entry(const struct column_writer *w, uint8_t id, const struct work *k,
@@ -245,6 +250,15 @@ static enum err write_entry(const struct column_writer *w, uint8_t id, const str
     return writer_put(w->directory, stats->at, stats->size);
 }
 
+/* Statistics as doubles. */
+static enum err count_doubles(struct work *k, struct writer *stats)
+{
+    stats->size = 0;
+    k->stats = stats_of_doubles(k->values, k->count, &k->first, &k->last);
+    k->is_partial |= k->stats.nan_count > 0;
+    return stats_write_doubles(&k->stats, stats);
+}
+
 /* Form, integers (to s->q) and statistics. The latter go to `stats`, as the stream's size stands
  * before them but a dictionary changes the integers. */
 static enum err examine(struct work *k, struct chunk_scratch *s, struct writer *stats)
@@ -254,9 +268,7 @@ static enum err examine(struct work *k, struct chunk_scratch *s, struct writer *
     if (is_exact(&k->form)) {
         return stats_write_exact(s->q, k->count, stats);
     }
-    k->stats = stats_of_doubles(k->values, k->count, &k->first, &k->last);
-    k->is_partial |= k->stats.nan_count > 0;
-    return stats_write_doubles(&k->stats, stats);
+    return count_doubles(k, stats);
 }
 
 enum err column_write(struct column_writer *w, const struct chunk_input_column *input)
@@ -277,7 +289,9 @@ enum err column_write(struct column_writer *w, const struct chunk_input_column *
         k.present_size = w->body->size - start;
     }
     TRY(examine(&k, s, &stats));
+    const bool was_exact = is_exact(&k.form);
     TRY(write_stream(w, input, &k));
+    TRY(was_exact && !is_exact(&k.form) ? count_doubles(&k, &stats) : OK);
     k.stream_size = w->body->size - start - k.present_size;
     present_copy(input->present, w->in->rows, s->present);
     TRY(write_entry(w, input->id, &k, &stats));

@@ -18,7 +18,10 @@ enum {
     PACKED_MIN = 8,          /* Fewer exceptions are not worth two streams. */
     DICTIONARY_ROWS_MIN = 32,
     DICTIONARY_VALUE_BITS = 48, /* A table must do better than this a value. */
-    SINGLE_SCALE_MAX = 9,       /* A float has no more digits. */
+    FEW_ROWS_MIN = 128,
+    FEW_SHARE = 16,       /* Few words: at most this part of the values, */
+    FEW_SPARSE = 16,      /* with so many integers between the least and the greatest for each. */
+    SINGLE_SCALE_MAX = 9, /* A float has no more digits. */
     MODE_SHIFT = 5,
     MODE_MASK = 3,
     SCALE_MASK = 31,
@@ -387,6 +390,44 @@ static uint32_t collect(uint32_t count, struct chunk_scratch *s)
     }
     memcpy(s->q, s->reduced, count * sizeof s->q[0]);
     return words;
+}
+
+/* Whether there are at most `most` distinct values in s->q. */
+static bool has_few_words(uint32_t count, uint32_t most, struct chunk_scratch *s)
+{
+    uint32_t slots = 2, words = 0;
+
+    while (slots < 4 * most) {
+        slots *= 2;
+    }
+    memset(s->slot, 0, slots * sizeof s->slot[0]);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t at = (uint32_t)((uint64_t)s->q[i] * 0x9e3779b97f4a7c15 >> 40) & (slots - 1);
+        while (s->slot[at] != 0 && s->q[s->slot[at] - 1] != s->q[i]) {
+            at = (at + 1) & (slots - 1);
+        }
+        if (s->slot[at] == 0) {
+            if (words++ == most) {
+                return false;
+            }
+            s->slot[at] = (uint16_t)(i + 1);
+        }
+    }
+    return true;
+}
+
+bool doubles_are_few(uint32_t count, struct chunk_scratch *s)
+{
+    int64_t min = s->q[0], max = s->q[0];
+
+    for (uint32_t i = 1; i < count; i++) {
+        min = s->q[i] < min ? s->q[i] : min;
+        max = s->q[i] > max ? s->q[i] : max;
+    }
+    const uint64_t most = ((uint64_t)max - (uint64_t)min) / FEW_SPARSE;
+    const uint32_t share = count / FEW_SHARE;
+    return count >= FEW_ROWS_MIN && most > 0 &&
+           has_few_words(count, most < share ? (uint32_t)most : share, s);
 }
 
 enum err doubles_write_dictionary(struct doubles_form *form, uint32_t count,

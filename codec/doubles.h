@@ -59,6 +59,10 @@ MUST_USE enum err doubles_write_exceptions(struct doubles_form *form, const doub
                                            uint32_t count, struct chunk_scratch *s,
                                            struct writer *out);
 
+/* Whether the integers in s->q are few, far apart and come again and again, as those of an analogue
+ * input whose steps are no decimals: then a dictionary may be shorter. */
+bool doubles_are_few(uint32_t count, struct chunk_scratch *s);
+
 /* Turn bits, as s->q holds them, into a table (appended to `out`) and places in it (in s->q) where
  * that is likely smaller: then *form says DOUBLES_DICTIONARY. E_LIMIT. */
 MUST_USE enum err doubles_write_dictionary(struct doubles_form *form, uint32_t count,

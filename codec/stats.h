@@ -8,7 +8,7 @@
 
 #include "codec/chunk.h"
 
-enum { STATS_BYTES_MAX = 5 * VARINT_BYTES_MAX };
+enum { STATS_BYTES_MAX = 5 * VARINT_BYTES_MAX, STATS_DOUBLES_BYTES = 5 * sizeof(double) };
 
 /* Statistics of decimals, from their integers. `count` >= 1. E_LIMIT. */
 MUST_USE enum err stats_write_exact(const int64_t *q, uint32_t count, struct writer *out);

@@ -13,8 +13,8 @@
 
 enum {
     STREAMS_INT_KINDS = 14,
-    STREAMS_NUMBER_KINDS = 13,
-    STREAMS_DOUBLE_KINDS = 17,
+    STREAMS_NUMBER_KINDS = 14,
+    STREAMS_DOUBLE_KINDS = 18,
     STREAMS_TIME_KINDS = 6
 };
 
@@ -170,6 +170,9 @@ static inline void streams_doubles(struct rng *r, uint32_t kind, double *to, uin
             break;
         case 11:
             to[i] = rng_below(r, 100) == 0 ? streams_odd(r) : rng_below(r, 9000) / 100.0;
+            break;
+        case 12: /* An analogue input: few steps, which are no decimals. */
+            to[i] = (rng_below(r, 10) * 327927.0 - 273216) / 1e6;
             break;
         default:
             to[i] = (rng_below(r, 12) + 1) * M_PI;

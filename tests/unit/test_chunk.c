@@ -399,6 +399,22 @@ static void texts_take_little_room(void **state)
     assert_true(size_of_column(rows, true) < numbers + rows / 8); /* Less than a bit a row more. */
 }
 
+static void steps_of_an_analogue_input_take_the_room_of_their_number(void **state)
+{
+    struct rng r = {10};
+    const uint32_t rows = CHUNK_ROWS_MAX;
+    (void)state;
+    for (uint32_t i = 0; i < rows; i++) {
+        times[i] = INT64_C(1700000000000000000) + i * INT64_C(1000000000);
+    }
+    streams_doubles(&r, 12, values[0], rows);
+    assert_true(size_of_column(rows, true) < rows * 34 / 80 + 256); /* log2 10 is 3.32. */
+    for (uint32_t i = 0; i < rows; i++) {
+        values[0][i] = rng_below(&r, 10) / 10.0; /* As many, but decimals: no table is needed. */
+    }
+    assert_true(size_of_column(rows, true) < rows * 34 / 80 + 64);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -413,6 +429,7 @@ int main(void)
         cmocka_unit_test(every_flipped_bit_is_refused_or_with_a_mended_checksum_read_safely),
         cmocka_unit_test(every_cut_is_refused),
         cmocka_unit_test(texts_take_little_room),
+        cmocka_unit_test(steps_of_an_analogue_input_take_the_room_of_their_number),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
