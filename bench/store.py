@@ -3,7 +3,7 @@
 
 city      A: 1,000 series x 10,000 points, B: 100,000 x 100, made by data_gen: load, bytes a point, six queries,
           export, memory, each system in turn, run by run
-real      the files of HEJNAL_SAMPLE_DATA the same way: load and bytes a point
+real      each file of HEJNAL_SAMPLE_DATA alone in an empty store of each system: bytes a point
 krakow    a year of air of that directory, replayed over MQTT with default settings: bytes a point of all files
 decode    opening, checking and decoding of chunks on one core
 acks      time until a write is durable, alone and while checkpoints, seals and full scans run
@@ -156,26 +156,45 @@ def bench_city(runs, scale, directory, others):
         note_city(data, rates, found)
 
 
-def bench_real(runs, directory, others):
+def alone(store, path, directory):
+    """What an empty store makes of one file: load, blocks and lengths of all its files, settled."""
+    prefix = Path(directory) / "real"
+    count = real_data.convert([path], prefix)
+    with store:
+        found = store.load(prefix)
+        store.flush()
+        found["before"] = store.size()
+        store.settle()
+        return found | {"points": count, "size": store.size()}
+
+
+def total(found, name):
+    return tuple(sum(f[name][i] for f in found) for i in range(2))
+
+
+def bench_real(directory, others):
+    """Every file into an empty store of its own: what a small installation takes, each with all it needs."""
     if real_data.directory() is None:
         heading("real data: HEJNAL_SAMPLE_DATA names no directory; left out")
         return
-    files = real_data.files()
-    prefix = Path(directory) / "real"
-    count = real_data.convert(files, prefix)
-    heading(f"real data, {count:,} points of {len(files)} files, each series written by itself")
-    line("", "points/s", "bytes/point", "settled")
-    for store in (Hejnal(), *others):
-        rates = []
-        for run in range(runs):
-            with store:
-                rates.append(store.load(prefix))
-                if run + 1 == runs:
-                    store.flush()
-                    before = store.size()
-                    store.settle()
-                    line(store.name, f"{median(rates, 'rate'):,.0f}", per_point(before, count),
-                         per_point(store.size(), count))
+    stores, files = [Hejnal(), *others], real_data.files()
+    found = {store.name: [] for store in stores}
+    heading("real data, each file alone in an empty store, each series written by itself; bytes/point of all files "
+            "of the store (of their lengths), settled")
+    line("", *(s.name for s in stores), *("ours/theirs" for _ in others))
+    for path in files:
+        for store in stores:
+            found[store.name].append(alone(store, path, directory))
+        now = [found[s.name][-1] for s in stores]
+        line(path.name.removesuffix(".csv.gz"), *(per_point(f["size"], f["points"]) for f in now),
+             *(f"{now[0]['size'][1] / f['size'][1]:.3f}" for f in now[1:]))
+    points = sum(f["points"] for f in found[stores[0].name])
+    line(f"all {points:,} points", *(per_point(total(found[s.name], "size"), points) for s in stores))
+    line("  unsettled", *(per_point(total(found[s.name], "before"), points) for s in stores))
+    for name in ("VictoriaMetrics", "InfluxDB"):
+        if name in found:
+            bars.note(f"each real file beside {name}: worst ratio",
+                      max(a["size"][1] / b["size"][1] for a, b in zip(found[stores[0].name], found[name])))
 
 
 def bench_krakow():
@@ -302,7 +321,7 @@ def run_part(part, runs, quick, directory, others):
     if part == "city":
         bench_city(runs, 10 if quick else 1, directory, others)
     elif part == "real":
-        bench_real(runs, directory, others)
+        bench_real(directory, others)
     elif part == "krakow":
         bench_krakow()
     elif part == "decode":
