@@ -90,7 +90,7 @@ static enum err check_positions(struct engine *e)
 static enum err load_catalogue(struct engine *e)
 {
     TRY(engine_open_catalog(e));
-    if (e->catalog_is_old) {
+    if (e->catalog_version == 1) {
         TRY(catalogue_load_v1(e->catalogue, e->catalog_file));
         TRY(last_load_v1(e->last, e->catalogue, e->catalog_file));
     } else {

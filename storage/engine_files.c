@@ -16,7 +16,7 @@
 #include "storage/engine_inside.h"
 #include "storage/erase/tombs_file.h"
 
-enum { FORMAT_VERSION = 2, FORMAT_VERSION_OLD = 1, META_BYTES = 24, CATALOG_TABLES = 8 };
+enum { FORMAT_VERSION = 3, FORMAT_OLDEST = 1, META_BYTES = 24, CATALOG_TABLES = 8 };
 #define CATALOG_MAP_BYTES (UINT64_C(16) << 30)
 
 static enum err path_of(const struct engine *e, const char *name, char to[ENGINE_PATH_BYTES_MAX])
@@ -102,9 +102,10 @@ static enum err read_meta(struct engine *e, struct bytes raw)
         bytes_take_le64(&in, &checksum) != OK) {
         return E_CORRUPT;
     }
-    if (version != FORMAT_VERSION && version != FORMAT_VERSION_OLD) {
-        log_line(LOG_ERROR, "storage", "catalog.mdb has format version=%u, this build knows %d, %d",
-                 version, FORMAT_VERSION_OLD, FORMAT_VERSION);
+    if (version < FORMAT_OLDEST || version > FORMAT_VERSION) {
+        log_line(LOG_ERROR, "storage",
+                 "catalog.mdb has format version=%u, this build knows %d to %d", version,
+                 FORMAT_OLDEST, FORMAT_VERSION);
         return E_VERSION;
     }
     if (checksum != hash_bytes((struct bytes){raw.at, META_BYTES - 8}) || partition_s == 0 ||
@@ -112,7 +113,7 @@ static enum err read_meta(struct engine *e, struct bytes raw)
         return E_CORRUPT;
     }
     e->partition_s = (int64_t)partition_s;
-    e->catalog_is_old = version == FORMAT_VERSION_OLD;
+    e->catalog_version = version;
     return OK;
 }
 
@@ -156,11 +157,12 @@ static enum err open_meta(struct engine *e)
         return result;
     }
     e->partition_s = (int64_t)e->options.partition_s;
+    e->catalog_version = FORMAT_VERSION;
     return write_meta(e, e->catalog_file);
 }
 
-static const struct kv_options catalog_options = {.map_bytes = CATALOG_MAP_BYTES,
-                                                  .tables = CATALOG_TABLES};
+static const struct kv_options catalog_options = {
+    .map_bytes = CATALOG_MAP_BYTES, .tables = CATALOG_TABLES, .has_few_readers = true};
 
 static enum err open_catalog_file(struct engine *e)
 {
@@ -226,7 +228,7 @@ static enum err keep_damaged(struct engine *e, const char *path)
     if (catalogue_damaged(e->catalogue) + last_damaged(e->last) == 0) {
         return OK;
     }
-    TRY(path_of(e, "catalog.mdb.v1", copy));
+    TRY(path_of(e, e->catalog_version == 1 ? "catalog.mdb.v1" : "catalog.mdb.v2", copy));
     return link(path, copy) == 0 || errno == EEXIST ? OK : E_IO;
 }
 
@@ -246,9 +248,26 @@ static enum err upgrade_catalog(struct engine *e)
     TRY(kv_replace(path, &catalog_options, fill_catalog, e));
     e->catalog_unnamed = false;
     e->catalog_confirmed = true;
-    log_line(LOG_INFO, "storage", "catalog.mdb is of format version=%d now, was %d", FORMAT_VERSION,
-             FORMAT_VERSION_OLD);
+    log_line(LOG_INFO, "storage", "catalog.mdb is of format version=%d now, was %u", FORMAT_VERSION,
+             e->catalog_version);
     return open_catalog_file(e);
+}
+
+/* Each save leaves pages behind that it replaced: when they are as many as the others the file is
+ * written anew without them. One that stays as large as it was is no harm. */
+static void compact_catalog(struct engine *e)
+{
+    char path[ENGINE_PATH_BYTES_MAX];
+    uint64_t used;
+    enum err result = kv_used_bytes(e->catalog_file, &used);
+    if (result == OK && kv_file_bytes(e->catalog_file) > used + used / 2) {
+        result = path_of(e, "catalog.mdb", path);
+        result = result == OK ? kv_compact(&e->catalog_file, path, &catalog_options) : result;
+        e->catalog_unnamed = e->catalog_file == NULL;
+    }
+    if (result != OK) {
+        log_line(LOG_WARN, "storage", "catalog.mdb keeps its size error=%s", err_name(result));
+    }
 }
 
 static enum err save_catalog(struct engine *e)
@@ -256,7 +275,7 @@ static enum err save_catalog(struct engine *e)
     if (e->catalog_file == NULL) {
         TRY(open_catalog_file(e));
     }
-    if (e->catalog_is_old) {
+    if (e->catalog_version != FORMAT_VERSION) {
         return upgrade_catalog(e);
     }
     if (e->catalog_unnamed) {
@@ -264,7 +283,9 @@ static enum err save_catalog(struct engine *e)
         e->catalog_unnamed = false;
     }
     TRY(save_into(e, e->catalog_file));
-    return confirm_catalog(e);
+    TRY(confirm_catalog(e));
+    compact_catalog(e);
+    return OK;
 }
 
 /* After a failed commit LMDB refuses all that follow. */
@@ -290,7 +311,7 @@ void engine_save_tombs(struct engine *e)
 {
     const struct tombs *t = e->view->tombs;
     if (e->checkpoint.running || e->snapshot.running || e->catalog_file == NULL ||
-        e->catalog_is_old || t == NULL) {
+        e->catalog_version != FORMAT_VERSION || t == NULL) {
         return;
     }
     if (tombs_save(t, e->catalog_file) == OK) {

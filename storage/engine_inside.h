@@ -89,10 +89,10 @@ struct engine {
     int lock_file;
     int64_t partition_s; /* As the store was made. */
 
-    struct kv *catalog_file; /* NULL after a failure; the next checkpoint opens it again. */
-    bool catalog_confirmed;  /* See kv_confirm(). */
-    bool catalog_is_old;     /* Its format; the next save replaces it. */
-    bool catalog_unnamed;    /* It was replaced, and that may not be on the disk. */
+    struct kv *catalog_file;  /* NULL after a failure; the next checkpoint opens it again. */
+    bool catalog_confirmed;   /* See kv_confirm(). */
+    uint32_t catalog_version; /* Its format; the next save replaces an old one. */
+    bool catalog_unnamed;     /* It was replaced, and that may not be on the disk. */
     struct catalogue *catalogue;
     struct texts *texts;
     struct last *last;

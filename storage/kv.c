@@ -11,25 +11,26 @@
 
 #include "base/check.h"
 #include "storage/kv_guard.h"
+#include "storage/kv_key.h"
 
 /* A page allocated and freed by one transaction is never written, so a sound file may end a few
  * pages before the last page it counts. A cut off one misses more. */
-enum { KEY_BYTES_MAX = 511, READERS_MAX = 256, MISSING_PAGES_MAX = 64, CONFIRM_BYTES_MAX = 64 };
+enum { MISSING_PAGES_MAX = 64 };
 
 struct kv {
     MDB_env *env;
     bool read_only;
 };
 
-/* Transactions and cursors are LMDB's own: handed out under our names, never looked into. */
+struct kv_cursor {
+    MDB_cursor *at;
+    struct kv_table table;
+};
+
+/* Transactions are LMDB's own: handed out under our name, never looked into. */
 static MDB_txn *txn_of(struct kv_txn *txn)
 {
     return (MDB_txn *)txn;
-}
-
-static MDB_cursor *cursor_of(struct kv_cursor *c)
-{
-    return (MDB_cursor *)c;
 }
 
 static enum err translate(int code)
@@ -96,24 +97,6 @@ static struct bytes bytes_of_val(MDB_val v)
     return (struct bytes){v.mv_data, v.mv_size};
 }
 
-/* A new file is only there after a power cut when its directory says so. */
-enum err kv_sync_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    size_t length = slash == NULL ? 0 : (size_t)(slash - path);
-    char *parent = slash == NULL ? strdup(".") : strndup(path, length == 0 ? 1 : length);
-    if (parent == NULL) {
-        return E_NO_MEMORY;
-    }
-    int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    free(parent);
-    if (fd < 0) {
-        return E_IO;
-    }
-    enum err e = fsync(fd) == 0 ? OK : E_IO;
-    return close(fd) == 0 ? e : E_IO;
-}
-
 /* Reading a page behind the end of a mapped file is a SIGBUS: see that all pages are there. */
 static enum err check_size(struct kv *kv)
 {
@@ -152,17 +135,18 @@ static void on_assert(MDB_env *env, const char *text)
 static enum err open_env(struct kv *kv, const char *path, const struct kv_options *options,
                          unsigned flags)
 {
+    const unsigned readers = options->has_few_readers ? KV_READERS_FEW : KV_READERS_MANY;
     flags |= MDB_NOSUBDIR | MDB_NOTLS | MDB_NORDAHEAD;
     if (options->read_only) {
         flags |= MDB_RDONLY | MDB_NOLOCK;
     }
     if ((flags & MDB_NOLOCK) == 0) {
-        TRY(kv_guard_lock_file(path, READERS_MAX));
+        TRY(kv_guard_lock_file(path, readers));
     }
     TRY(translate(mdb_env_set_mapsize(kv->env, options->map_bytes)));
     TRY(translate(mdb_env_set_maxdbs(kv->env, options->tables)));
     TRY(translate(mdb_env_set_assert(kv->env, on_assert)));
-    TRY(translate(mdb_env_set_maxreaders(kv->env, READERS_MAX)));
+    TRY(translate(mdb_env_set_maxreaders(kv->env, readers)));
     TRY(translate(mdb_env_open(kv->env, path, flags, 0644)));
     return check_size(kv);
 }
@@ -381,7 +365,7 @@ static enum err open_table(struct kv *kv, const char *name, bool make, struct kv
         return e;
     }
     TRY(translate(mdb_txn_commit(txn)));
-    out->id = dbi;
+    *out = (struct kv_table){dbi, NULL};
     return OK;
 }
 
@@ -393,7 +377,41 @@ enum err kv_table_open(struct kv *kv, const char *name, struct kv_table *out)
 
 enum err kv_table_make(struct kv_txn *txn, const char *name, struct kv_table *out)
 {
+    *out = (struct kv_table){.shared = NULL};
     return translate(mdb_dbi_open(txn_of(txn), name, MDB_CREATE, &out->id));
+}
+
+/* Its own table, if the file has one of that name, else its share of the table without a name. */
+static enum err find_share(MDB_txn *txn, const char *name, struct kv_table *out)
+{
+    MDB_dbi dbi;
+    const char *shared = NULL;
+    enum err e = find_table(txn, name, &dbi);
+    if (e == E_NOT_FOUND) {
+        shared = name;
+        e = find_table(txn, NULL, &dbi);
+    }
+    if (e == OK) {
+        *out = (struct kv_table){dbi, shared};
+    }
+    return e;
+}
+
+enum err kv_table_share(struct kv *kv, const char *name, struct kv_table *out)
+{
+    MDB_txn *txn;
+    TRY(translate(mdb_txn_begin(kv->env, NULL, MDB_RDONLY, &txn)));
+    enum err e = find_share(txn, name, out);
+    if (e != OK) {
+        mdb_txn_abort(txn);
+        return e;
+    }
+    return translate(mdb_txn_commit(txn)); /* The handle outlives it. */
+}
+
+enum err kv_table_share_in(struct kv_txn *txn, const char *name, struct kv_table *out)
+{
+    return find_share(txn_of(txn), name, out);
 }
 
 enum err kv_read_begin(struct kv *kv, struct kv_txn **out)
@@ -438,23 +456,19 @@ void kv_abort(struct kv_txn *txn)
     }
 }
 
-static bool is_key(struct bytes key)
-{
-    return key.size >= 1 && key.size <= KEY_BYTES_MAX;
-}
-
 enum err kv_put(struct kv_txn *txn, struct kv_table table, struct bytes key, struct bytes value,
                 enum kv_put_mode mode)
 {
-    CHECK(is_key(key));
-    MDB_val k = val_of(key), v = val_of(value);
-    return translate(mdb_put(txn_of(txn), table.id, &k, &v, mode == KV_APPEND ? MDB_APPEND : 0));
+    struct kv_key full;
+    MDB_val k = val_of(kv_key_of(table, key, &full)), v = val_of(value);
+    const bool is_last = mode == KV_APPEND && table.shared == NULL;
+    return translate(mdb_put(txn_of(txn), table.id, &k, &v, is_last ? MDB_APPEND : 0));
 }
 
 enum err kv_get(struct kv_txn *txn, struct kv_table table, struct bytes key, struct bytes *value)
 {
-    CHECK(is_key(key));
-    MDB_val k = val_of(key), v;
+    struct kv_key full;
+    MDB_val k = val_of(kv_key_of(table, key, &full)), v;
     struct kv_guard guard;
     if (sigsetjmp(guard.back, 0) != 0) {
         return E_CORRUPT;
@@ -469,54 +483,46 @@ enum err kv_get(struct kv_txn *txn, struct kv_table table, struct bytes key, str
     return e;
 }
 
-enum err kv_confirm(struct kv *kv, struct kv_table table, struct bytes key)
-{
-    uint8_t copy[CONFIRM_BYTES_MAX];
-    struct kv_txn *txn;
-    struct bytes value;
-    TRY(kv_write_begin(kv, &txn));
-    enum err e = kv_get(txn, table, key, &value);
-    if (e == OK && value.size > sizeof copy) {
-        e = E_CORRUPT;
-    }
-    if (e == OK) {
-        memcpy(copy, value.at, value.size);
-        e = kv_put(txn, table, key, (struct bytes){copy, value.size}, KV_UPSERT);
-    }
-    if (e != OK) {
-        kv_abort(txn);
-        return e;
-    }
-    return kv_commit(txn);
-}
-
 enum err kv_delete(struct kv_txn *txn, struct kv_table table, struct bytes key)
 {
-    CHECK(is_key(key));
-    MDB_val k = val_of(key);
+    struct kv_key full;
+    MDB_val k = val_of(kv_key_of(table, key, &full));
     return translate(mdb_del(txn_of(txn), table.id, &k, NULL));
 }
 
-enum err kv_cursor_open(struct kv_txn *txn, struct kv_table table, struct kv_cursor **out)
+static enum err open_cursor(struct kv_txn *txn, MDB_dbi dbi, MDB_cursor **out)
 {
-    MDB_cursor *cursor;
     struct kv_guard guard;
     if (sigsetjmp(guard.back, 0) != 0) {
         return E_CORRUPT;
     }
     kv_guard_set(&guard);
-    enum err e = translate(mdb_cursor_open(txn_of(txn), table.id, &cursor));
-    if (e == OK) {
-        *out = (struct kv_cursor *)cursor;
-    }
+    enum err e = translate(mdb_cursor_open(txn_of(txn), dbi, out));
     kv_guard_set(NULL);
     return e;
+}
+
+enum err kv_cursor_open(struct kv_txn *txn, struct kv_table table, struct kv_cursor **out)
+{
+    struct kv_cursor *c = malloc(sizeof *c);
+    if (c == NULL) {
+        return E_NO_MEMORY;
+    }
+    c->table = table;
+    enum err e = open_cursor(txn, table.id, &c->at);
+    if (e != OK) {
+        free(c);
+        return e;
+    }
+    *out = c;
+    return OK;
 }
 
 void kv_cursor_close(struct kv_cursor *c)
 {
     if (c != NULL) {
-        mdb_cursor_close(cursor_of(c));
+        mdb_cursor_close(c->at);
+        free(c);
     }
 }
 
@@ -529,11 +535,12 @@ static enum err move(struct kv_cursor *c, MDB_val k, MDB_cursor_op op, struct by
         return E_CORRUPT;
     }
     kv_guard_set(&guard);
-    enum err e =
-        translate_read(mdb_cursor_txn(cursor_of(c)), mdb_cursor_get(cursor_of(c), &k, &v, op));
+    enum err e = translate_read(mdb_cursor_txn(c->at), mdb_cursor_get(c->at, &k, &v, op));
     if (e == OK) {
         kv_guard_touch(bytes_of_val(k));
-        *key = bytes_of_val(k);
+        e = kv_key_in(c->table, bytes_of_val(k), key);
+    }
+    if (e == OK) {
         *value = bytes_of_val(v);
     }
     kv_guard_set(NULL);
@@ -543,7 +550,11 @@ static enum err move(struct kv_cursor *c, MDB_val k, MDB_cursor_op op, struct by
 enum err kv_cursor_seek(struct kv_cursor *c, struct bytes from, struct bytes *key,
                         struct bytes *value)
 {
-    return move(c, val_of(from), from.size == 0 ? MDB_FIRST : MDB_SET_RANGE, key, value);
+    struct kv_key full;
+    if (from.size == 0 && c->table.shared == NULL) {
+        return move(c, val_of(from), MDB_FIRST, key, value);
+    }
+    return move(c, val_of(kv_key_of(c->table, from, &full)), MDB_SET_RANGE, key, value);
 }
 
 enum err kv_cursor_next(struct kv_cursor *c, struct bytes *key, struct bytes *value)
@@ -553,35 +564,11 @@ enum err kv_cursor_next(struct kv_cursor *c, struct bytes *key, struct bytes *va
 
 enum err kv_cursor_last(struct kv_cursor *c, struct bytes *key, struct bytes *value)
 {
+    CHECK(c->table.shared == NULL); /* Others may be behind it. */
     return move(c, (MDB_val){0, NULL}, MDB_LAST, key, value);
 }
 
 enum err kv_cursor_delete(struct kv_cursor *c)
 {
-    return translate(mdb_cursor_del(cursor_of(c), 0));
-}
-
-enum err kv_each(struct kv *kv, const char *name,
-                 enum err (*visit)(void *context, struct bytes key, struct bytes value),
-                 void *context)
-{
-    struct kv_table table;
-    struct kv_txn *txn;
-    struct kv_cursor *cursor;
-    struct bytes key, value;
-    TRY(kv_table_open(kv, name, &table));
-    TRY(kv_read_begin(kv, &txn));
-    enum err e = kv_cursor_open(txn, table, &cursor);
-    if (e != OK) {
-        kv_abort(txn);
-        return e;
-    }
-    e = kv_cursor_seek(cursor, (struct bytes){NULL, 0}, &key, &value);
-    while (e == OK) {
-        e = visit(context, key, value);
-        e = e != OK ? e : kv_cursor_next(cursor, &key, &value);
-    }
-    kv_cursor_close(cursor);
-    kv_abort(txn);
-    return e == E_END ? OK : e;
+    return translate(mdb_cursor_del(c->at, 0));
 }

@@ -25,11 +25,17 @@ struct kv_options {
     unsigned tables;    /* Named tables it may hold. */
     bool check_values;  /* Look at the pages of values, too, before writing: of all, or of none. */
     bool read_only;     /* E_NOT_FOUND when the file is absent; takes no lock file. */
+    bool has_few_readers; /* KV_READERS_FEW at a time, and a lock file of one page. */
 };
+
+/* Read transactions at a time of a file that is not only read: as many as a page of LMDB's lock
+ * file has room for, or four. */
+enum { KV_READERS_FEW = 62, KV_READERS_MANY = 254 };
 
 /* A named table inside an environment; copyable, valid as long as the environment. */
 struct kv_table {
     unsigned id;
+    const char *shared; /* Its name, where it shares a tree with others; NULL: it has its own. */
 };
 
 MUST_USE enum err kv_open(const char *path, const struct kv_options *options, struct kv **out);
@@ -72,6 +78,16 @@ MUST_USE enum err kv_table_open(struct kv *kv, const char *name, struct kv_table
  * file's tables and first pairs take one transaction; each leaves pages behind that it replaced. */
 MUST_USE enum err kv_table_make(struct kv_txn *txn, const char *name, struct kv_table *out);
 
+/* A table that takes no pages of its own: in a file that has none of this name, its pairs stand in
+ * one tree with those of others, so that many small tables fit one page. It needs no making, and is
+ * empty where there is nothing. kv_cursor_last() is not for it. `name` is borrowed for as long as
+ * the table is used. */
+MUST_USE enum err kv_table_share(struct kv *kv, const char *name, struct kv_table *out);
+MUST_USE enum err kv_table_share_in(struct kv_txn *txn, const char *name, struct kv_table *out);
+
+/* The same, but E_NOT_FOUND where it is absent or empty. */
+MUST_USE enum err kv_table_find(struct kv *kv, const char *name, struct kv_table *out);
+
 MUST_USE enum err kv_read_begin(struct kv *kv, struct kv_txn **out);
 MUST_USE enum err kv_write_begin(struct kv *kv, struct kv_txn **out);
 /* Ends the transaction whatever it returns. OK: durable. */
@@ -79,7 +95,8 @@ MUST_USE enum err kv_commit(struct kv_txn *txn);
 /* Ends the transaction, nothing of it stays. NULL is fine. */
 void kv_abort(struct kv_txn *txn);
 
-enum kv_put_mode { KV_UPSERT, KV_APPEND /* `key` is greater than any in the table. */ };
+/* KV_APPEND: `key` is greater than any in the table. */
+enum kv_put_mode { KV_UPSERT, KV_APPEND };
 MUST_USE enum err kv_put(struct kv_txn *txn, struct kv_table table, struct bytes key,
                          struct bytes value, enum kv_put_mode mode);
 
@@ -113,6 +130,9 @@ MUST_USE enum err kv_cursor_next(struct kv_cursor *c, struct bytes *key, struct 
 MUST_USE enum err kv_cursor_last(struct kv_cursor *c, struct bytes *key, struct bytes *value);
 /* Delete the pair the cursor stands on; kv_cursor_next() then goes on behind it. */
 MUST_USE enum err kv_cursor_delete(struct kv_cursor *c);
+
+/* OK: there is a table, or a pair, of none of the `names` (NULL ends them). E_NOT_FOUND. */
+MUST_USE enum err kv_find_stray(struct kv *kv, const char *const *names);
 
 /* Every pair of the table `name` in key order; stops at the first `visit` that fails, and returns
  * its error. Key and value are borrowed for the call. */

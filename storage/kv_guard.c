@@ -10,7 +10,7 @@
 #include "base/thread.h"
 #include "storage/verify/kv_check.h"
 
-enum { PAGE_BYTES = 4096, READER_BYTES = 64, SIGNALS = 2 };
+enum { PAGE_BYTES = 4096, LOCK_HEAD_BYTES = 128, READER_BYTES = 64, SIGNALS = 2 };
 
 static const int numbers[SIGNALS] = {SIGBUS, SIGSEGV};
 static struct sigaction before[SIGNALS]; /* What to do without a guard. */
@@ -67,7 +67,7 @@ void kv_guard_touch(struct bytes value)
     (void)seen;
 }
 
-/* Of LMDB's 0.9: a record of 64 bytes for each reader, and a head of less than a page. */
+/* Of LMDB's 0.9: a record of 64 bytes for each reader behind a head of two. */
 static enum err reserve(const char *lock_path, unsigned readers)
 {
     int fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
@@ -77,7 +77,7 @@ static enum err reserve(const char *lock_path, unsigned readers)
                : errno == EMFILE || errno == ENFILE ? E_BUSY
                                                     : E_IO;
     }
-    int failed = posix_fallocate(fd, 0, PAGE_BYTES + (off_t)readers * READER_BYTES);
+    int failed = posix_fallocate(fd, 0, LOCK_HEAD_BYTES + (off_t)readers * READER_BYTES);
     (void)close(fd);
     return failed == 0                            ? OK
            : failed == ENOSPC || failed == EDQUOT ? E_NO_SPACE

@@ -111,7 +111,7 @@ static enum err save_run(struct catalogue *c, struct kv *kv, struct kv_table nam
 static enum err save_names(struct catalogue *c, struct kv *kv)
 {
     struct kv_table names, meta;
-    TRY(kv_table_open(kv, "names", &names));
+    TRY(kv_table_share(kv, "names", &names));
     TRY(kv_table_open(kv, "meta", &meta));
     while (c->kept.series < catalogue_series_count(c)) {
         TRY(save_run(c, kv, names, meta));

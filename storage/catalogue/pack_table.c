@@ -208,7 +208,7 @@ static enum err save_ranges(struct saving *s)
 enum err pack_table_save(struct pack_table *t, struct kv *kv, const struct pack_source *source)
 {
     struct saving s = {.table = t, .source = source, .kv = kv};
-    TRY(kv_table_open(kv, t->name, &s.in));
+    TRY(kv_table_share(kv, t->name, &s.in));
     if (!t->is_read) {
         TRY(read_ranges(t, kv));
     }

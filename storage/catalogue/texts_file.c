@@ -79,7 +79,7 @@ enum err texts_save(struct texts *t, struct kv *kv)
     if (w.at == NULL) {
         return E_NO_MEMORY;
     }
-    e = kv_table_open(kv, "texts", &table);
+    e = kv_table_share(kv, "texts", &table);
     while (e == OK && t->kept < end) {
         const uint64_t run = (t->kept / TEXTS_PACK + PACKS_PER_COMMIT) * (uint64_t)TEXTS_PACK;
         e = save_run(t, kv, table, run < end ? (uint32_t)run : end, &w);

@@ -44,7 +44,7 @@ enum err tombs_save(const struct tombs *t, struct kv *kv)
 {
     struct kv_table table;
     struct kv_txn *txn;
-    TRY(kv_table_open(kv, "deletes", &table));
+    TRY(kv_table_share(kv, "deletes", &table));
     TRY(kv_write_begin(kv, &txn));
     enum err e = clear(txn, table);
     for (size_t i = 0; e == OK && i < tombs_count(t); i++) {

@@ -14,18 +14,18 @@
 #include "storage/journal/record.h"
 #include "storage/kv.h"
 
-/* Version 2 may hold texts, version 3 tags, version 4 deletes.
- * COPY: while no more than that lives in the file, a file without gaps is written when it has grown
- * beyond twice that and a bit. More only comes when there is much to do, and then the space is used
- * again at once. */
+/* Version 2 may hold texts, version 3 tags, version 4 deletes; of version 5 small tables may share
+ * a tree. COPY: while no more than that lives in the file, a file without gaps is written when it
+ * has grown beyond twice that and a bit. More only comes when there is much to do, and then the
+ * space is used again at once. */
 enum {
     FORMAT_OLDEST = 1,
-    FORMAT_VERSION = 4,
+    FORMAT_VERSION = 5,
     META_BYTES = 24,
     TABLES = 4,
     AHEAD_BYTES = 4 << 20, /* Fetched before they are read. */
     COPY_BYTES_MAX = 4 << 20,
-    COPY_BYTES_SPARE = 32 << 10
+    COPY_BYTES_SPARE = 8 << 10
 };
 
 /* Records are read one after the other, most of them at a start with nothing in the system's memory
@@ -359,7 +359,7 @@ static enum err open_tables(struct journal_lmdb *j)
     struct kv_txn *txn;
     j->is_confirmed = false;
     TRY(kv_table_open(j->kv, "records", &j->records));
-    TRY(kv_table_open(j->kv, "meta", &j->meta));
+    TRY(kv_table_share(j->kv, "meta", &j->meta));
     TRY(journal_state_open(&j->state, j->kv));
     TRY(settle_version(j));
     TRY(kv_read_begin(j->kv, &txn));
@@ -371,7 +371,7 @@ static enum err open_tables(struct journal_lmdb *j)
 static enum err open_file(struct journal_lmdb *j)
 {
     const struct kv_options options = {
-        .map_bytes = j->map_bytes, .tables = TABLES, .check_values = true};
+        .map_bytes = j->map_bytes, .tables = TABLES, .check_values = true, .has_few_readers = true};
     if (j->is_unnamed) {
         TRY(kv_sync_name(j->path));
         j->is_unnamed = false;
@@ -401,11 +401,13 @@ static enum err lmdb_reopen(struct journal *journal)
 
 static enum err make_small(struct journal_lmdb *j)
 {
-    const struct kv_options options = {.map_bytes = j->map_bytes, .tables = TABLES};
+    const struct kv_options options = {
+        .map_bytes = j->map_bytes, .tables = TABLES, .has_few_readers = true};
     enum err e = kv_compact(&j->kv, j->path, &options);
     j->is_unnamed = j->kv == NULL;
     /* Its tables have other numbers, also when nothing else has changed. */
     enum err opened = j->kv == NULL ? e : open_tables(j);
+    j->is_confirmed = e == OK && opened == OK; /* All of it was synced just now. */
     return e != OK ? e : opened;
 }
 

@@ -13,8 +13,8 @@ enum { KEY_BYTES = 13, PREFIX_BYTES = 9, HEAD_BYTES = 26, GRAVE_BYTES = 8 + KEY_
 
 enum err journal_state_open(struct journal_state *s, struct kv *kv)
 {
-    TRY(kv_table_open(kv, "state", &s->state));
-    return kv_table_open(kv, "graves", &s->graves);
+    TRY(kv_table_share(kv, "state", &s->state));
+    return kv_table_share(kv, "graves", &s->graves);
 }
 
 void journal_state_fini(struct journal_state *s)

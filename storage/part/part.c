@@ -13,7 +13,10 @@
 #include "storage/part/part_env.h"
 #include "storage/part/part_grave.h"
 
-enum { FILE_BYTES_MIN = 8192 /* A file that holds nothing yet has two pages. */ };
+enum {
+    FILE_BYTES_MIN = 8192, /* A file that holds nothing yet has two pages. */
+    UNUSED_SHARE = 64
+};
 
 static struct part *make_part(const char *directory, struct part_name name, const char *suffix)
 {
@@ -138,10 +141,28 @@ enum err part_seal_begin(const char *directory, struct part_name name, struct pa
     return OK;
 }
 
+/* What its transactions left behind, and each leaves some pages, goes where it is a part worth the
+ * name of the whole. */
+static enum err drop_unused(struct part *p)
+{
+    const struct kv_options options = {.map_bytes = 1, .read_only = true};
+    struct kv *kv;
+    uint64_t used;
+    TRY(kv_open(p->path, &options, &kv));
+    enum err e = kv_used_bytes(kv, &used);
+    if (e == OK && kv_file_bytes(kv) > used + used / UNUSED_SHARE) {
+        e = kv_compact(&kv, p->path, &options);
+        e = kv == NULL ? e : OK; /* There was no room to copy it: it stays as it is. */
+    }
+    kv_close(kv);
+    return e;
+}
+
 /* Nobody is inside: the environment was closed by the last one who wrote, and is opened again under
  * the new name. */
 enum err part_seal_end(struct part *p)
 {
+    TRY(drop_unused(p));
     char *unfinished = p->path;
     const size_t size = strlen(unfinished) - strlen(UNFINISHED);
     char *path = strndup(unfinished, size);

@@ -94,8 +94,10 @@ static enum err load_meta(struct part *p, struct kv_txn *txn)
     const struct part_period period = p->name.period;
     TRY(kv_get(txn, p->meta, bytes_of("part"), &raw));
     TRY(part_meta_read(raw, &meta));
+    const bool are_bundled =
+        meta.version == PART_VERSION_BUNDLES || meta.version == PART_VERSION_SHARED_BUNDLES;
     if (meta.period.start_ns != period.start_ns || meta.period.end_ns != period.end_ns ||
-        (meta.version == PART_VERSION_BUNDLES && !atomic_load(&p->has_bundles))) {
+        (are_bundled && !atomic_load(&p->has_bundles))) {
         return E_CORRUPT;
     }
     TRY(part_env_load_sources(p, txn));
@@ -128,7 +130,7 @@ static enum err make_tables(struct part *p, struct kv_txn *txn)
     uint8_t raw[PART_META_BYTES];
     bool clean;
     TRY(kv_table_make(txn, "chunks", &p->chunks));
-    TRY(kv_table_make(txn, "meta", &p->meta));
+    TRY(kv_table_share_in(txn, "meta", &p->meta));
     enum err e = load_meta(p, txn);
     if (e != E_NOT_FOUND) {
         return e;
@@ -137,7 +139,8 @@ static enum err make_tables(struct part *p, struct kv_txn *txn)
     if (!clean) {
         return E_CORRUPT;
     }
-    part_meta_write(&(struct part_meta){.period = p->name.period, .version = PART_VERSION}, raw);
+    const uint16_t version = p->meta.shared != NULL ? PART_VERSION_SHARED : PART_VERSION;
+    part_meta_write(&(struct part_meta){.period = p->name.period, .version = version}, raw);
     return kv_put(txn, p->meta, bytes_of("part"), (struct bytes){raw, sizeof raw}, KV_UPSERT);
 }
 
@@ -156,7 +159,7 @@ static enum err open_for_writing(struct part *p)
 static enum err find_table(const struct part *p, const char *name, struct kv_table *out,
                            bool *found)
 {
-    const enum err e = kv_table_open(p->kv, name, out);
+    const enum err e = kv_table_find(p->kv, name, out);
     *found = e == OK;
     return e == E_NOT_FOUND ? OK : e;
 }
@@ -190,7 +193,7 @@ static enum err open_for_reading(struct part *p)
     struct kv_table damaged;
     bool has_bundles, has_damaged;
     TRY(kv_table_open(p->kv, "chunks", &p->chunks));
-    TRY(kv_table_open(p->kv, "meta", &p->meta));
+    TRY(kv_table_share(p->kv, "meta", &p->meta));
     TRY(find_table(p, "bundles", &p->bundles, &has_bundles));
     TRY(find_table(p, "damaged", &damaged, &has_damaged));
     atomic_store(&p->has_bundles, has_bundles);

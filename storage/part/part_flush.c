@@ -81,7 +81,7 @@ enum err part_flush_put_bundle(struct part_flush *f, struct bytes key, struct by
 {
     TRY(begin(f));
     if (!f->has_bundles) {
-        TRY(kv_table_make(f->txn, "bundles", &f->part->bundles));
+        TRY(kv_table_share_in(f->txn, "bundles", &f->part->bundles));
         f->has_bundles = true;
     }
     TRY(kv_put(f->txn, f->part->bundles, key, bundle, KV_APPEND));
@@ -99,7 +99,7 @@ enum err part_flush_keep_raw(struct part_flush *f, struct bytes key, struct byte
 {
     TRY(begin(f));
     if (!f->has_damaged) {
-        TRY(kv_table_make(f->txn, "damaged", &f->damaged));
+        TRY(kv_table_share_in(f->txn, "damaged", &f->damaged));
         f->has_damaged = true;
     }
     return kv_put(f->txn, f->damaged, key, value, KV_UPSERT);
@@ -109,7 +109,7 @@ enum err part_flush_rollup(struct part_flush *f, struct bytes key, struct bytes 
 {
     TRY(begin(f));
     if (!f->has_rollups) {
-        TRY(kv_table_make(f->txn, "rollups", &f->rollups));
+        TRY(kv_table_share_in(f->txn, "rollups", &f->rollups));
         f->has_rollups = true;
     }
     TRY(kv_put(f->txn, f->rollups, key, value, append ? KV_APPEND : KV_UPSERT));
@@ -129,9 +129,11 @@ enum err part_flush_end(struct part_flush *f, uint64_t applied)
     struct part *p = f->part;
     uint8_t raw[PART_META_BYTES];
     const bool is_noted = f->noted != NULL || atomic_load(&p->positions) != NULL;
-    const uint16_t version = is_noted         ? PART_VERSION_POSITIONS
-                             : f->has_bundles ? PART_VERSION_BUNDLES
-                                              : PART_VERSION;
+    const bool is_shared = p->meta.shared != NULL;
+    const uint16_t version =
+        is_shared  ? f->has_bundles ? PART_VERSION_SHARED_BUNDLES : PART_VERSION_SHARED
+        : is_noted ? PART_VERSION_POSITIONS
+                   : PART_VERSION;
     part_meta_write(&(struct part_meta){p->name.period, f->number, applied, version}, raw);
     TRY(begin(f));
     TRY(kv_put(f->txn, p->meta, bytes_of("part"), (struct bytes){raw, sizeof raw}, KV_UPSERT));

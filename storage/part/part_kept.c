@@ -181,7 +181,7 @@ enum err part_flush_keep_again(struct part_flush *f, struct part *from)
         return OK;
     }
     TRY(part_env_enter(from, PART_READ));
-    enum err e = kv_table_open(from->kv, "damaged", &table);
+    enum err e = kv_table_find(from->kv, "damaged", &table);
     if (e == OK) {
         e = kv_read_begin(from->kv, &txn);
         if (e == OK) {

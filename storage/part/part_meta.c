@@ -74,7 +74,7 @@ enum err part_meta_read(struct bytes in, struct part_meta *out)
     if (memcmp(r.magic, magic, sizeof magic) != 0 || r.checksum != checksum_of(&r)) {
         return E_CORRUPT;
     }
-    if (r.version < PART_VERSION || r.version > PART_VERSION_POSITIONS) {
+    if (r.version < PART_VERSION || r.version > PART_VERSION_SHARED_BUNDLES) {
         return E_VERSION;
     }
     *out = (struct part_meta){{r.start_ns, r.end_ns}, r.flushes, r.applied, r.version};

@@ -10,8 +10,16 @@
 #include "base/bytes.h"
 #include "storage/part/part.h"
 
-/* Files without anything special; with bundles; with flushes told apart by their positions. */
-enum { PART_VERSION = 1, PART_VERSION_BUNDLES = 2, PART_VERSION_POSITIONS = 3 };
+/* Files without anything special; with bundles; with flushes told apart by their positions. Files
+ * whose small tables share a tree, with flushes told apart or not: without bundles; with bundles.
+ */
+enum {
+    PART_VERSION = 1,
+    PART_VERSION_BUNDLES = 2,
+    PART_VERSION_POSITIONS = 3,
+    PART_VERSION_SHARED = 4,
+    PART_VERSION_SHARED_BUNDLES = 5
+};
 enum { PART_KEY_BYTES = 16, PART_META_BYTES = 48 };
 
 /* Key of a chunk: sorts by (flush, group, time). */

@@ -19,7 +19,7 @@ enum err part_env_open_rollups(struct part *p)
 {
     enum err e = E_NOT_FOUND;
     if (p->name.kind == PART_SEALED) {
-        e = kv_table_open(p->kv, "rollups", &p->rollups);
+        e = kv_table_find(p->kv, "rollups", &p->rollups);
     }
     atomic_store(&p->has_rollups, e == OK);
     return e == E_NOT_FOUND ? OK : e;

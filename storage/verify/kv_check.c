@@ -251,6 +251,12 @@ static void check_table(struct walk *w, uint64_t number, struct bytes data)
     walk_table(w->check, &table, false, false);
 }
 
+/* Of a table; keys of tables that share the tree have a zero byte behind the name. */
+static bool is_name(struct bytes key)
+{
+    return key.size > 0 && memchr(key.at, 0, key.size) == NULL;
+}
+
 /* NOLINTNEXTLINE(misc-no-recursion): as check_table(). */
 static void check_entry(struct walk *w, uint64_t number, struct node *node)
 {
@@ -263,9 +269,10 @@ static void check_entry(struct walk *w, uint64_t number, struct node *node)
     if (w->is_free_list && node->data.at != NULL) {
         check_free(w->check, number, node->data);
     }
-    if ((flags & ~known) != 0 || ((flags & NODE_TABLE) != 0) != w->is_main) {
+    if ((flags & ~known) != 0 ||
+        ((flags & NODE_TABLE) != 0) != (w->is_main && is_name(node->key))) {
         fault(w->check, number, "an entry is of the wrong kind");
-    } else if (w->is_main) {
+    } else if ((flags & NODE_TABLE) != 0) {
         check_table(w, number, node->data);
     }
 }

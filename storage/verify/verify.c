@@ -75,18 +75,23 @@ static enum err visit_all(struct verify *v, struct kv_cursor *c, verify_visit *v
     return e == E_END ? OK : e;
 }
 
+enum err verify_names(struct verify *v, struct kv *kv, const char *const *names)
+{
+    enum err e = kv_find_stray(kv, names);
+    if (e == OK) {
+        verify_fault(v, "a table or pair with a strange name", "table without a name");
+    }
+    return e == E_NOT_FOUND ? OK : e;
+}
+
 enum err verify_table(struct verify *v, struct kv *kv, const char *name, verify_visit *visit)
 {
     struct kv_table table;
     struct kv_txn *txn;
     struct kv_cursor *cursor;
     v->pairs = 0;
-    enum err e = kv_table_open(kv, name, &table);
-    if (e == E_NOT_FOUND) {
-        verify_fault(v, "a table is missing", "table %s", name);
-        return OK;
-    }
-    TRY(e);
+    enum err e = OK;
+    TRY(kv_table_share(kv, name, &table));
     TRY(kv_read_begin(kv, &txn));
     e = kv_cursor_open(txn, table, &cursor);
     if (e == OK) {

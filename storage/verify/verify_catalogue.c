@@ -1,4 +1,4 @@
-/* catalog.mdb, of both versions. */
+/* catalog.mdb, of all versions. */
 
 #include <stdlib.h>
 
@@ -7,7 +7,7 @@
 #include "storage/memory/last_pack.h"
 #include "storage/verify/verify_inside.h"
 
-enum { VERSION_OLD = 1, VERSION = 2, GROUPS_BYTES = 16, OLD_LAST_BYTES = 17 };
+enum { VERSION_OLD = 1, VERSION = 3, GROUPS_BYTES = 16, OLD_LAST_BYTES = 17 };
 
 static enum err on_meta(struct verify *v, struct bytes key, struct bytes value)
 {
@@ -81,7 +81,7 @@ static enum err on_texts(struct verify *v, struct bytes key, struct bytes value)
 static bool has_table(struct kv *kv, const char *name)
 {
     struct kv_table table;
-    return kv_table_open(kv, name, &table) == OK;
+    return kv_table_find(kv, name, &table) == OK;
 }
 
 static enum err look_into_texts(struct verify *v, struct kv *kv)
@@ -225,6 +225,9 @@ static enum err load_names(struct verify *v, struct kv *kv)
 
 static enum err look_into(struct verify *v, struct kv *kv)
 {
+    static const char *const names[] = {"meta",    "names",  "newest", "tags", "texts",
+                                        "deletes", "series", "last",   NULL};
+    TRY(verify_names(v, kv, names));
     TRY(verify_table(v, kv, "meta", on_meta));
     if (v->partition_s == 0) {
         verify_fault(v, "the length of a partition is missing", "table meta");

@@ -18,7 +18,7 @@ static enum err on_delete(struct verify *v, struct bytes key, struct bytes value
 enum err verify_deletes(struct verify *v, struct kv *kv)
 {
     struct kv_table table;
-    enum err e = kv_table_open(kv, "deletes", &table);
+    enum err e = kv_table_find(kv, "deletes", &table);
     if (e != OK) {
         return e == E_NOT_FOUND ? OK : e;
     }

@@ -43,8 +43,10 @@ MUST_USE enum err verify_file(struct verify *v, const char *name);
 /* Open the file being looked at. */
 MUST_USE enum err verify_open(struct verify *v, struct kv **out);
 
-/* All pairs of a table, as far as `visit` returns OK. A table that is not there is a fault. */
+/* All pairs of a table, as far as `visit` returns OK; one that is not there has none. */
 typedef enum err verify_visit(struct verify *v, struct bytes key, struct bytes value);
+/* A file has no other tables than these; NULL ends them. */
+MUST_USE enum err verify_names(struct verify *v, struct kv *kv, const char *const *names);
 MUST_USE enum err verify_table(struct verify *v, struct kv *kv, const char *name,
                                verify_visit *visit);
 

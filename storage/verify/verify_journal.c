@@ -5,7 +5,7 @@
 #include "storage/journal/record.h"
 #include "storage/verify/verify_inside.h"
 
-enum { VERSION_OLD = 1, VERSION = 4, POSITION_BYTES = 8 };
+enum { VERSION_OLD = 1, VERSION = 5, POSITION_BYTES = 8 };
 
 static enum err on_journal_meta(struct verify *v, struct bytes key, struct bytes value)
 {
@@ -135,6 +135,8 @@ static enum err on_state(struct verify *v, struct bytes key, struct bytes value)
 
 static enum err look_into_journal(struct verify *v, struct kv *kv)
 {
+    static const char *const names[] = {"meta", "records", "state", "graves", NULL};
+    TRY(verify_names(v, kv, names));
     TRY(verify_table(v, kv, "meta", on_journal_meta));
     TRY(verify_table(v, kv, "records", on_record));
     return verify_table(v, kv, "state", on_state);

@@ -328,6 +328,16 @@ static enum err open_part(struct verify *v, struct part_name name, struct part *
     return E_END;
 }
 
+static enum err check_names(struct verify *v)
+{
+    static const char *const names[] = {"meta", "chunks", "bundles", "rollups", "damaged", NULL};
+    struct kv *kv;
+    TRY(verify_open(v, &kv));
+    enum err e = verify_names(v, kv, names);
+    kv_close(kv);
+    return e;
+}
+
 static bool has_good_length(const struct verify *v, const struct part_name *name)
 {
     const int64_t length_s = (name->period.end_ns - name->period.start_ns) / NS_PER_S;
@@ -349,6 +359,7 @@ enum err verify_part(struct verify *v, const char *file_name)
     if (e == OK && v->partition_s > 0 && !has_good_length(v, &name)) {
         verify_fault(v, "a period of another length than the store's", "file name");
     }
+    e = e == OK ? check_names(v) : e;
     e = e == OK ? open_part(v, name, &part) : e;
     if (e != OK) {
         return e == E_END || e == E_NOT_FOUND ? OK : e;

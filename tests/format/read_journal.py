@@ -139,7 +139,7 @@ def read_value(cursor):
 def read_trimmed(value):
     """Position below which all is trimmed."""
     version, zero, trimmed, checksum = struct.unpack("<IIQQ", value)
-    need(version in (1, 2, 3, 4) and zero == 0, "journal of version", version)
+    need(version in (1, 2, 3, 4, 5) and zero == 0, "journal of version", version)
     need(xxh3(value[:16], 0) == checksum, "checksum of the journal's meta record")
     return trimmed
 

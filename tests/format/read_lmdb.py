@@ -102,11 +102,16 @@ class Environment:
         """{name: its record} of the named tables."""
         found = {}
         for key, flags, value in self.pairs(self.main):
-            need(flags & SUB_DATA and len(value) == TABLE.size, self.name, "holds a pair outside of its tables")
-            found[key.decode()] = TABLE.unpack(value)
+            need(bool(flags & SUB_DATA) == (b"\0" not in key), self.name, "holds a pair outside of its tables")
+            if flags & SUB_DATA:
+                need(len(value) == TABLE.size, self.name, "holds a cut table")
+                found[key.decode()] = TABLE.unpack(value)
         return found
 
     def read(self, name):
-        """(key, value) of each pair of a named table; none when there is no such table."""
-        table = self.tables().get(name)
-        return [(key, value) for key, _, value in self.pairs(table)] if table else []
+        """(key, value) of each pair of a named table, or of one of this name that shares the main tree; none when
+        there is no such table."""
+        table, head = self.tables().get(name), name.encode() + b"\0"
+        if table:
+            return [(key, value) for key, _, value in self.pairs(table)]
+        return [(key[len(head):], value) for key, _, value in self.pairs(self.main) if key.startswith(head)]

@@ -63,21 +63,21 @@ class Store:
         meta = dict(environment.read("meta"))
         value = meta[b"store"]
         version, zero, self.period_s, checksum = struct.unpack("<IIQQ", value)
-        need(version in (1, 2) and zero == 0, "catalogue of version", version)
+        need(version in (1, 2, 3) and zero == 0, "catalogue of version", version)
         need(xxh3(value[:16], 0) == checksum, "checksum of the store's meta record")
         self.catalogue_version = version
         self.paths, self.known, self.topics, self.last, self.tags = {}, set(), {}, {}, {}
-        self.read_names(environment) if version == 2 else self.read_names_v1(environment)
+        self.read_names(environment) if version >= 2 else self.read_names_v1(environment)
         self.deletes = {}
         for key, value in environment.read("deletes"):
             self.read_delete(key, value)
         self.texts = {}
         for key, value in environment.read("texts"):
             self.read_texts(key, value)
-        self.read_newest(environment) if version == 2 else self.read_newest_v1(environment)
-        if version == 2:
+        self.read_newest(environment) if version >= 2 else self.read_newest_v1(environment)
+        if version >= 2:
             self.read_tags(environment)
-        if version == 2 and self.paths:
+        if version >= 2 and self.paths:
             groups, closed = catalogue.read_groups(meta[b"groups"])
             need(closed <= groups and max(self.paths)[0] < groups, "groups beyond", groups)
 
@@ -241,7 +241,7 @@ class Store:
         value = meta[b"part"]
         need(len(value) == PART_META.size, path.name, "meta record")
         magic, version, zero, start, end, flushes, zero2, applied, checksum = PART_META.unpack(value)
-        need(magic == b"HJPT" and version in ((3,) if noted else (1, 2)) and zero == zero2 == 0, path.name, "version", version)
+        need(magic == b"HJPT" and version in ((3, 4) if noted else (1, 2, 4, 5)) and zero == zero2 == 0, path.name, "version", version)
         need(xxh3(value[:-8], 0) == checksum, path.name, "checksum of its meta record")
         need(start % S == end % S == 0 and (sealed or end - start == self.period_s * S), path.name, "length")
         need(all(period_of(t // S, self.period_s) == t // S for t in (start, end)), path.name, "start or end")
@@ -266,9 +266,9 @@ class Store:
                 self.text(bits)
             ends[flush, group] = chunk.times[-1]
             chunks.append((group, chunk, next((p for f, p in notes if flush <= f), applied)))
-        if version == 2:
-            bundled = self.read_bundles(path, environment, start, end, {group for _, group in ends})
-            chunks.extend((group, chunk, applied) for group, chunk in bundled)
+        bundled = self.read_bundles(path, environment, start, end, {group for _, group in ends})
+        need(bool(bundled) == (version in (2, 5)), path.name, "bundles in version", version)
+        chunks.extend((group, chunk, applied) for group, chunk in bundled)
         need(sealed or not list(environment.read("rollups")), path.name, "rollups of an active file")
         ends = {}
         for key, value in environment.read("rollups"):

@@ -175,15 +175,17 @@ static void damage_pack(struct kv *kv, int number)
     struct kv_cursor *c = NULL;
     struct bytes key = {NULL, 0}, value = {NULL, 0};
     uint8_t copy[4096], key_copy[4];
-    assert_ok(kv_table_open(kv, "names", &table));
+    assert_ok(kv_table_share(kv, "names", &table));
     assert_ok(kv_write_begin(kv, &txn));
     assert_ok(kv_cursor_open(txn, table, &c));
-    if (number < 0) {
-        assert_ok(kv_cursor_last(c, &key, &value));
-    } else {
-        const uint8_t from[4] = {0, 0, 0, (uint8_t)number};
-        assert_ok(kv_cursor_seek(c, (struct bytes){from, sizeof from}, &key, &value));
+    const uint8_t from[4] = {0, 0, 0, number < 0 ? 0 : (uint8_t)number};
+    enum err e = kv_cursor_seek(c, (struct bytes){from, sizeof from}, &key, &value);
+    assert_ok(e);
+    for (struct bytes k, v; number < 0 && (e = kv_cursor_next(c, &k, &v)) == OK;) {
+        key = k;
+        value = v;
     }
+    assert_true(e == OK || e == E_END);
     memcpy(copy, value.at, value.size);
     memcpy(key_copy, key.at, sizeof key_copy);
     copy[value.size / 3] ^= 1;

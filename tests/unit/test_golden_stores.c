@@ -74,6 +74,8 @@ static void each_has_the_points_it_had(void **state)
     expect_and_write_anew("store_v1", 829);
     expect_and_write_anew("store_v2", 980);
     expect_and_write_anew("store_v2_sealed", 34386);
+    expect_and_write_anew("store_v3", 980);
+    expect_and_write_anew("store_v3_sealed", 34386);
 }
 
 int main(void)

@@ -233,7 +233,8 @@ static void a_full_map_leaves_what_was_synced_and_trimming_heals(void **state)
     assert_int_equal(e, E_NO_SPACE);
     assert_ok(j->calls->read(j, last, &r));
     assert_int_equal(j->calls->read(j, last + 1, &r), E_END);
-    assert_ok(j->calls->trim(j, last / 2));
+    /* Little by little: a long list of free pages needs pages in a row. */
+    assert_ok(j->calls->trim(j, last / 16));
     assert_ok(j->calls->sync(j, &durable));
     (void)append_synced(last + 1, 10); /* LMDB takes freed pages up from the commit after next. */
     assert_int_equal(append_synced(last + 2, 60000), last + 2);

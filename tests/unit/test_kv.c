@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "tests/lib/directory.h"
 #include "tests/lib/test.h"
@@ -109,6 +110,66 @@ static void a_cursor_walks_and_deletes(void **state)
     assert_ok(kv_delete(txn, table, (struct bytes){(const uint8_t *)"\x06", 1}));
     assert_int_equal(kv_delete(txn, table, bytes_of("z")), E_NOT_FOUND);
     assert_ok(kv_commit(txn));
+    kv_close(kv);
+}
+
+/* Keys of a table, one after the other. */
+static void expect_keys(struct kv *kv, const char *name, const char *expected)
+{
+    struct kv_table table;
+    struct kv_txn *txn;
+    struct kv_cursor *cursor;
+    struct bytes key, value;
+    char found[64] = "";
+    assert_ok(kv_table_share(kv, name, &table));
+    assert_ok(kv_read_begin(kv, &txn));
+    assert_ok(kv_cursor_open(txn, table, &cursor));
+    enum err e = kv_cursor_seek(cursor, (struct bytes){NULL, 0}, &key, &value);
+    for (; e == OK; e = kv_cursor_next(cursor, &key, &value)) {
+        strncat(found, (const char *)key.at, key.size);
+    }
+    assert_int_equal(e, E_END);
+    assert_string_equal(found, expected);
+    kv_cursor_close(cursor);
+    kv_abort(txn);
+}
+
+static void small_tables_share_a_page_and_nothing_else(void **state)
+{
+    (void)state;
+    static const char *const all[] = {"a", "ab", "b", NULL}, *const some[] = {"a", "b", NULL};
+    struct kv *kv = open_kv();
+    struct kv_table a, ab, b, none;
+    struct kv_txn *txn;
+    struct bytes value;
+    struct stat file;
+    assert_ok(kv_table_share(kv, "a", &a));
+    assert_ok(kv_write_begin(kv, &txn));
+    assert_ok(kv_table_share_in(txn, "ab", &ab));
+    assert_ok(kv_table_make(txn, "b", &b));
+    assert_ok(kv_put(txn, ab, bytes_of("x"), bytes_of("1"), KV_UPSERT));
+    assert_ok(kv_put(txn, a, bytes_of("y"), bytes_of("2"), KV_APPEND));
+    assert_ok(kv_put(txn, a, bytes_of("b"), bytes_of("3"), KV_UPSERT));
+    assert_ok(kv_put(txn, a, bytes_of("q"), bytes_of("4"), KV_UPSERT));
+    assert_ok(kv_put(txn, b, bytes_of("z"), bytes_of("5"), KV_APPEND));
+    assert_ok(kv_get(txn, a, bytes_of("y"), &value));
+    assert_memory_equal(value.at, "2", 1);
+    assert_int_equal(kv_get(txn, ab, bytes_of("y"), &value), E_NOT_FOUND);
+    assert_ok(kv_delete(txn, a, bytes_of("q")));
+    assert_ok(kv_commit(txn));
+    assert_ok(kv_confirm(kv, a, bytes_of("b")));
+    expect_keys(kv, "a", "by");
+    expect_keys(kv, "ab", "x");
+    expect_keys(kv, "b", "z"); /* It has its own. */
+    expect_keys(kv, "c", "");
+    assert_int_equal(kv_table_find(kv, "c", &none), E_NOT_FOUND);
+    assert_ok(kv_table_find(kv, "ab", &ab));
+    assert_int_equal(kv_find_stray(kv, all), E_NOT_FOUND);
+    assert_ok(kv_find_stray(kv, some));
+    assert_ok(kv_compact(&kv, directory_file(&dir, "t.mdb"), &small));
+    expect_keys(kv, "a", "by");
+    assert_int_equal(stat(directory_file(&dir, "t.mdb"), &file), 0);
+    assert_int_equal(file.st_size, 4 * 4096); /* Two of LMDB's own, and that of "b". */
     kv_close(kv);
 }
 
@@ -249,6 +310,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(committed_pairs_are_there_after_reopening, setup, teardown),
         cmocka_unit_test_setup_teardown(an_aborted_transaction_leaves_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_cursor_walks_and_deletes, setup, teardown),
+        cmocka_unit_test_setup_teardown(small_tables_share_a_page_and_nothing_else, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_full_map_and_a_wrong_order_are_told_apart, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_compact_file_holds_the_same_in_less_space, setup,

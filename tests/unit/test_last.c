@@ -260,7 +260,7 @@ static uint32_t damage_pack(struct world *w, uint32_t group, uint32_t *end)
     struct bytes key, value, found = {NULL, 0};
     uint8_t copy[PACK_BYTES_MAX], key_copy[4];
     uint32_t first = 0;
-    assert_ok(kv_table_open(w->kv, "newest", &table));
+    assert_ok(kv_table_share(w->kv, "newest", &table));
     assert_ok(kv_write_begin(w->kv, &txn));
     assert_ok(kv_cursor_open(txn, table, &c));
     *end = GROUPS;

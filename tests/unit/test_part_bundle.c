@@ -180,7 +180,7 @@ static uint32_t kept_of(struct part_name file, size_t *bytes)
     uint32_t count = 0;
     part_name_write(file, name);
     assert_ok(kv_open(directory_file(&directory, name), &options, &kv));
-    if (kv_table_open(kv, "damaged", &table) == OK) {
+    if (kv_table_find(kv, "damaged", &table) == OK) {
         assert_ok(kv_read_begin(kv, &txn));
         assert_ok(kv_cursor_open(txn, table, &cursor));
         enum err e = kv_cursor_seek(cursor, (struct bytes){NULL, 0}, &key, &value);

@@ -198,7 +198,7 @@ static void a_damaged_pack_costs_its_texts_and_no_id_twice(void **state)
     }
     assert_ok(texts_save(t, kv));
     texts_destroy(t);
-    assert_ok(kv_table_open(kv, "texts", &table));
+    assert_ok(kv_table_share(kv, "texts", &table));
     assert_ok(kv_write_begin(kv, &txn));
     assert_ok(flip_pair(txn, table, 1));
     assert_ok(flip_pair(txn, table, 2));

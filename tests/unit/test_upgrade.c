@@ -1,4 +1,4 @@
-/* A store of the first version is opened, and is one of this version after its first save; killed
+/* A store of an older version is opened, and is one of this version after its first save; killed
  * at any moment it is one or the other, with all that was in it. */
 
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 #include "tests/lib/golden_store.h"
 #include "tests/lib/rng.h"
 
-enum { KILLS = 25, FILE_BYTES_MAX = 1 << 20 };
+enum { KILLS = 25, FILE_BYTES_MAX = 1 << 20, VERSION = 3 };
 
 static struct store s;
 
@@ -20,6 +20,13 @@ static int setup(void **state)
 {
     (void)state;
     golden_store_copy(&s, "store_v1");
+    return 0;
+}
+
+static int setup_v2(void **state)
+{
+    (void)state;
+    golden_store_copy(&s, "store_v2");
     return 0;
 }
 
@@ -82,7 +89,7 @@ static void the_first_save_makes_it_one_of_this_version(void **state)
     const uint64_t before = digest();
     assert_int_equal(version(), 1);
     assert_ok(store_checkpoint(&s));
-    assert_int_equal(version(), 2);
+    assert_int_equal(version(), VERSION);
     assert_true(digest() == before);
     store_close(&s);
     store_verify(&s);
@@ -97,6 +104,26 @@ static void the_first_save_makes_it_one_of_this_version(void **state)
     assert_ok(store_checkpoint(&s));
     store_close(&s);
     store_verify(&s);
+}
+
+static void one_of_the_second_version_is_made_anew(void **state)
+{
+    (void)state;
+    store_verify(&s);
+    store_open(&s);
+    const uint64_t before = digest();
+    const uint32_t texts = texts_end(engine_texts(s.engine));
+    assert_true(texts > 0);
+    assert_int_equal(version(), 2);
+    assert_ok(store_checkpoint(&s));
+    assert_int_equal(version(), VERSION);
+    assert_true(digest() == before);
+    store_close(&s);
+    store_verify(&s);
+    store_open(&s);
+    assert_true(digest() == before);
+    assert_int_equal(texts_end(engine_texts(s.engine)), texts);
+    store_close(&s);
 }
 
 static void what_was_damaged_stays_beside(void **state)
@@ -121,7 +148,7 @@ static void what_was_damaged_stays_beside(void **state)
     assert_true(catalogue_damaged(engine_catalogue(s.engine)) > 0);
     assert_true(catalogue_series_count(engine_catalogue(s.engine)) < all);
     assert_ok(store_checkpoint(&s));
-    assert_int_equal(version(), 2);
+    assert_int_equal(version(), VERSION);
     assert_int_equal(stat(directory_file(&s.dir, "catalog.mdb.v1"), &kept), 0);
     assert_true(kept.st_size == old.st_size);
     /* Its topic gets a group of its own: the old one may have points. */
@@ -172,13 +199,13 @@ static void killed_at_any_moment_it_is_one_or_the_other(void **state)
         kill(child, SIGKILL);
         assert_int_equal(waitpid(child, NULL, 0), child);
         const uint32_t found = version();
-        assert_true(found == 1 || found == 2);
+        assert_true(found == 1 || found == VERSION);
         old += found == 1;
         store_open(&s);
         assert_true(digest() == before);
         enum err e = store_checkpoint(&s);
-        assert_true(e == OK || (e == E_END && found == 2)); /* The child had finished. */
-        assert_int_equal(version(), 2);
+        assert_true(e == OK || (e == E_END && found == VERSION)); /* The child had finished. */
+        assert_int_equal(version(), VERSION);
         assert_true(digest() == before);
         store_close(&s);
         store_verify(&s);
@@ -192,6 +219,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_STORE(the_first_save_makes_it_one_of_this_version),
+        cmocka_unit_test_setup_teardown(one_of_the_second_version_is_made_anew, setup_v2, teardown),
         WITH_STORE(what_was_damaged_stays_beside),
         WITH_STORE(killed_at_any_moment_it_is_one_or_the_other),
     };
