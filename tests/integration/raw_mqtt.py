@@ -149,7 +149,7 @@ class Client:
             body += string(text) + bytes([options])
         self.send(packet(0x82, body))
         kind, _, body = self.read()
-        assert kind == SUBACK
+        assert kind == SUBACK and body[:2] == b"\0\1"
         return list(body[3:] if self.version == 5 else body[2:])
 
     def message(self, acknowledge=False):

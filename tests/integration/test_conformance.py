@@ -1,13 +1,15 @@
 """Statements of the MQTT standards that show only between whole clients: docs/CONFORMANCE.md names the test of each."""
 
+import fnmatch
 import itertools
+import re
 import string as alphabet
 import struct
 import time
 
 import pytest
 
-from harness import Server
+from harness import ROOT, Server
 from raw_mqtt import (PINGRESP, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL, SUBACK, UNSUBACK, Client, new_id, packet,
                       string, take_varint, u16, u32, varint)
 
@@ -34,6 +36,27 @@ def unsubscribe(c, *filters):
     c.send(packet(0xA2, b"\0\7" + blank + b"".join(map(string, filters))))
 
 
+def rows():
+    for line in (ROOT / "tests/conformance/packets.txt").read_text().splitlines():
+        if line and not line.startswith("#"):
+            yield line.split()[2].split("[")[0]
+
+
+def test_what_the_table_of_statements_names_exists():
+    lines = [t for t in (ROOT / "docs/CONFORMANCE.md").read_text().splitlines() if t.startswith("| MQTT-")]
+    named = re.findall(r"`([a-z0-9_]+\.(?:py|c|txt)):([^`]+)`", "".join(lines))
+    assert len(named) > 300
+    assert not [t for t in lines if "| holds" in t and "`" not in t]
+    all_rows, texts = set(rows()), {}
+    for file, name in sorted(set(named)):
+        if file == "packets.txt":
+            assert fnmatch.filter(all_rows, name), name
+            continue
+        path = ROOT / "tests" / ("integration" if file.endswith(".py") else "unit") / file
+        text = texts.setdefault(path, path.read_text())
+        assert f"def {name}(" in text or f"static void {name}(" in text, (file, name)
+
+
 # CONNECT.
 
 
@@ -43,6 +66,13 @@ def test_every_client_id_of_23_letters_and_digits_is_taken(shared_server):
         for start in range(0, len(letters), size + 20):
             name = (letters * 2)[start:start + size]
             assert Client(shared_server, name, version).code == 0
+
+
+def test_a_client_id_that_is_too_long_is_refused(shared_server):
+    for version, code in ((4, 2), (5, 0x85)):
+        assert Client(shared_server, "x" * 1024, version).code == 0
+        c = Client(shared_server, "x" * 1025, version)
+        assert (c.present, c.code) == (0, code) and c.is_closed()
 
 
 def test_an_assigned_client_id_is_its_own(shared_server):
@@ -247,6 +277,19 @@ def test_topic_aliases_end_with_their_connection(shared_server):
     assert (again[0].topic, again[0].properties) == ("ends/there", b"")
 
 
+def test_every_alias_up_to_the_maximum_is_taken(shared_server):
+    c, p = Client(shared_server, new_id()), Client(shared_server, new_id())
+    at = p.connack.index(u16(TOPIC_ALIAS_MAXIMUM, 0)[:1], 3)
+    most = struct.unpack(">H", p.connack[at + 1:at + 3])[0]
+    c.subscribe(("every/#", 0))
+    for topic in ("every/{}", ""):
+        for alias in range(1, most + 1):
+            p.publish(topic.format(alias), "x", properties=u16(TOPIC_ALIAS, alias))
+            assert c.message().topic == f"every/{alias}"
+    p.publish("every/more", "x", properties=u16(TOPIC_ALIAS, most + 1))
+    assert p.disconnect_code() == 0x94
+
+
 def test_topics_are_taken_as_they_are(shared_server):
     """No code point is stripped, folded or composed, no level is left out."""
     c, p = Client(shared_server, new_id()), Client(shared_server, new_id())
@@ -375,6 +418,16 @@ def test_the_same_filter_again_replaces_the_subscription(shared_server, version)
     unsubscribe(c, topic)
     assert c.read()[0] == UNSUBACK
     p.publish(topic, "2", 2, 2)
+    c.hears_nothing()
+
+
+@both
+def test_overlapping_subscriptions_give_one_copy(shared_server, version):
+    c, p = Client(shared_server, new_id(), version), Client(shared_server, new_id(), version)
+    c.subscribe((f"lap/{version}/#", 0), (f"lap/{version}/+", 2), (f"lap/{version}/x", 1))
+    for qos in (2, 1, 0):
+        p.publish(f"lap/{version}/x", str(qos), qos, qos)
+        assert c.message()[1:3] == (str(qos), qos)
     c.hears_nothing()
 
 

@@ -205,8 +205,9 @@ def test_acknowledgements_out_of_turn_are_protocol_errors(shared_server, level):
         assert c.disconnect_code() == 0x82 if level == 5 else c.is_closed()
 
 
-def test_the_quality_is_the_lower_of_both(shared_server):
-    c, p = Client(shared_server, new_id()), Client(shared_server, new_id())
+@both
+def test_the_quality_is_the_lower_of_both(shared_server, level):
+    c, p = Client(shared_server, new_id(), level), Client(shared_server, new_id(), level)
     assert c.subscribe(("low/0", 0), ("low/1", 1), ("low/2", 2)) == [0, 1, 2]
     for granted in range(3):
         for qos in range(3):
