@@ -112,6 +112,10 @@ MUST_USE enum err kv_touch(struct bytes value);
  * go. Pages are else read one by one, when they are touched. */
 void kv_will_need(struct bytes value);
 
+/* Pages of the file that were read, or only passed over, stay mapped and count as this process's
+ * memory: let go of them. Those that are needed again come back from the system's memory. */
+void kv_let_go(struct kv *kv);
+
 /* After opening, what is read may be in the system's memory only: a process may have been killed
  * inside a commit, or told that one failed. This puts a pair of at most 64 bytes again as it is;
  * OK: all that was read is on the disk. No transaction may be open. E_NOT_FOUND. */

@@ -23,7 +23,8 @@ enum {
     FORMAT_VERSION = 5,
     META_BYTES = 24,
     TABLES = 4,
-    AHEAD_BYTES = 4 << 20, /* Fetched before they are read. */
+    AHEAD_BYTES = 4 << 20,  /* Fetched before they are read. */
+    LET_GO_BYTES = 4 << 20, /* Passed over, before their pages are let go. */
     COPY_BYTES_MAX = 4 << 20,
     COPY_BYTES_SPARE = 8 << 10
 };
@@ -258,15 +259,21 @@ static enum err delete_below(struct journal_lmdb *j, uint64_t position)
 {
     struct kv_cursor *cursor;
     struct bytes key, value;
-    uint64_t at;
+    uint64_t at, passed = 0;
     TRY(kv_cursor_open(j->writing, j->records, &cursor));
     enum err e = kv_cursor_seek(cursor, (struct bytes){NULL, 0}, &key, &value);
     while (e == OK && (e = get_position(key, &at)) == OK && at < position) {
         j->gone += value.size;
+        passed += value.size;
+        if (passed >= LET_GO_BYTES) {
+            kv_let_go(j->kv);
+            passed = 0;
+        }
         e = kv_cursor_delete(cursor);
         e = e != OK ? e : kv_cursor_next(cursor, &key, &value);
     }
     kv_cursor_close(cursor);
+    kv_let_go(j->kv);
     return e == E_END ? OK : e;
 }
 

@@ -1,6 +1,7 @@
 #include "storage/kv.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -110,6 +111,57 @@ static void a_cursor_walks_and_deletes(void **state)
     assert_ok(kv_delete(txn, table, (struct bytes){(const uint8_t *)"\x06", 1}));
     assert_int_equal(kv_delete(txn, table, bytes_of("z")), E_NOT_FOUND);
     assert_ok(kv_commit(txn));
+    kv_close(kv);
+}
+
+/* KiB of this process that are mapped from files. */
+static long mapped_kib(void)
+{
+    char line[128];
+    long kib = -1;
+    FILE *file = fopen("/proc/self/status", "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, "RssFile:", 8) == 0) {
+            kib = strtol(line + 8, NULL, 10);
+        }
+    }
+    fclose(file);
+    return kib;
+}
+
+static void what_was_read_can_be_let_go_and_is_there_again(void **state)
+{
+    (void)state;
+    enum { VALUES = 200, VALUE_BYTES = 60000 };
+    static uint8_t big[VALUE_BYTES];
+    const struct kv_options options = {.map_bytes = 1 << 26, .tables = 4};
+    struct kv *kv;
+    struct kv_table table;
+    struct kv_txn *txn;
+    struct bytes value;
+    assert_ok(kv_open(directory_file(&dir, "t.mdb"), &options, &kv));
+    kv_let_go(kv); /* Nothing is in it. */
+    assert_ok(kv_table_open(kv, "a", &table));
+    assert_ok(kv_write_begin(kv, &txn));
+    for (uint8_t i = 0; i < VALUES; i++) {
+        memset(big, i, sizeof big);
+        assert_ok(
+            kv_put(txn, table, (struct bytes){&i, 1}, (struct bytes){big, sizeof big}, KV_APPEND));
+    }
+    assert_ok(kv_commit(txn));
+    for (int turn = 0; turn < 2; turn++) {
+        const long before = mapped_kib();
+        assert_ok(kv_write_begin(kv, &txn));
+        for (uint8_t i = 0; i < VALUES; i++) {
+            assert_ok(kv_get(txn, table, (struct bytes){&i, 1}, &value));
+            assert_int_equal(value.at[VALUE_BYTES - 1], i);
+        }
+        assert_true(mapped_kib() > before + VALUES * VALUE_BYTES / 2048);
+        kv_let_go(kv); /* Also while something is being written. */
+        assert_true(mapped_kib() < before + VALUES * VALUE_BYTES / 8192);
+        kv_abort(txn);
+    }
     kv_close(kv);
 }
 
@@ -310,6 +362,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(committed_pairs_are_there_after_reopening, setup, teardown),
         cmocka_unit_test_setup_teardown(an_aborted_transaction_leaves_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_cursor_walks_and_deletes, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_was_read_can_be_let_go_and_is_there_again, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(small_tables_share_a_page_and_nothing_else, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_full_map_and_a_wrong_order_are_told_apart, setup,
