@@ -1,6 +1,6 @@
 /* The whole engine against the trivial model: any order of writes, checkpoints, crashes in the
- * middle of one, failures and restarts leaves every point where it belongs (promises P2, P3, P4).
- */
+ * middle of one, failures and restarts leaves every point where it belongs (promises P2, P3, P4),
+ * also while series lose what is too old, each by its rule. */
 
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +18,8 @@ enum { TOPICS = 6, FIELDS = 3, STEPS = 400, ROWS_A_STEP = 60 };
 
 static struct store s;
 static struct model models[TOPICS][FIELDS];
+static int64_t step_ns; /* Of time, from step to step. */
+static bool has_rules;
 
 /* Everything that was ever put, in order, and when. */
 static struct put {
@@ -59,6 +61,9 @@ static void put_row(struct rng *rng, int64_t now_ns)
         if (rng_below(rng, 3) > 0 || (field == FIELDS - 1 && count == 0)) {
             int64_t mantissa = rng_below(rng, 100);
             struct series_ref ref = ref_of(topic, field);
+            if (time_ns < engine_horizon(s.engine, ref)) {
+                continue; /* As whoever fills batches does. */
+            }
             group = ref.group;
             values[count].column = ref.column;
             values[count++].number = (struct number){(double)mantissa / 10, mantissa, 1};
@@ -73,7 +78,9 @@ static void put_row(struct rng *rng, int64_t now_ns)
             values[k - 1] = moved;
         }
     }
-    assert_ok(batch_put_row(s.batch, group, time_ns, values, count));
+    if (count > 0) {
+        assert_ok(batch_put_row(s.batch, group, time_ns, values, count));
+    }
 }
 
 static void expect_points(struct scan *scan, struct series_ref ref, struct model *m)
@@ -174,6 +181,24 @@ static void restart(void)
     store_close(&s);
     store_verify(&s);
     store_open(&s);
+}
+
+/* Time goes on: what is too old by now is gone, for ever. */
+static void keep_young(void)
+{
+    if (!has_rules) {
+        return;
+    }
+    engine_keep(s.engine, s.batch->arrival_ns);
+    for (unsigned i = 0; i < TOPICS * FIELDS; i++) {
+        const int64_t horizon_ns = engine_horizon(s.engine, ref_of(i / FIELDS, i % FIELDS));
+        model_erase(&models[i / FIELDS][i % FIELDS], INT64_MIN, horizon_ns);
+        for (size_t k = 0; k < put_count; k++) {
+            struct put *p = &history[k];
+            p->is_gone |=
+                p->topic == i / FIELDS && p->field == i % FIELDS && p->time_ns < horizon_ns;
+        }
+    }
 }
 
 static void delete_points(const char *filter, int64_t from_ns, int64_t to_ns)
@@ -315,27 +340,48 @@ static void do_anything(struct rng *rng)
     }
 }
 
+/* With the first of them no file goes as a whole. */
+static void set_rules(uint64_t seed)
+{
+    enum { DAY_S = 86400 };
+    static const struct retention_rule rules[] = {
+        {{(const uint8_t *)"k/air/0/#", 9}, 0},
+        {{(const uint8_t *)"k/+/+/pm25", 10}, 4 * DAY_S},
+        {{(const uint8_t *)"k/air/1/#", 9}, 2 * DAY_S},
+    };
+    store_close(&s);
+    s.options.retention = rules + seed % 2;
+    s.options.retention_count = has_rules ? 3 - seed % 2 : 0;
+    s.options.keep_s = has_rules ? 12 * DAY_S : 0;
+    store_open(&s);
+}
+
 static void run(uint64_t seed)
 {
     struct rng rng = {seed};
+    step_ns = has_rules ? 90 * MINUTE_NS : 15 * MINUTE_NS;
     store_make(&s);
+    set_rules(seed);
     memset(models, 0, sizeof models);
     put_count = 0;
     for (int64_t step = 0; step < STEPS; step++) {
-        s.batch->arrival_ns = T0 + step * 15 * MINUTE_NS;
+        s.batch->arrival_ns = T0 + step * step_ns;
+        keep_young();
         for (unsigned i = rng_below(&rng, ROWS_A_STEP); i > 0; i--) {
             put_row(&rng, s.batch->arrival_ns);
         }
         assert_ok(store_write(&s));
         do_anything(&rng);
+        keep_young(); /* It may have been closed and opened. */
         if (rng_below(&rng, 20) == 0) {
             expect_all();
         }
-        int64_t known_ns = T0 + (int64_t)rng_below(&rng, (uint32_t)step + 1) * 15 * MINUTE_NS;
+        int64_t known_ns = T0 + (int64_t)rng_below(&rng, (uint32_t)step + 1) * step_ns;
         expect_known(rng_below(&rng, TOPICS), rng_below(&rng, FIELDS), known_ns);
     }
     expect_all();
     restart();
+    keep_young();
     expect_all();
     for (unsigned i = 0; i < TOPICS * FIELDS; i++) {
         model_free(&models[i / FIELDS][i % FIELDS]);
@@ -346,13 +392,25 @@ static void run(uint64_t seed)
 static void every_history_equals_the_model(void **state)
 {
     (void)state;
+    has_rules = false;
     for (uint64_t seed = 1; seed <= 3; seed++) {
+        run(seed);
+    }
+}
+
+static void every_history_equals_the_model_while_time_takes_what_is_old(void **state)
+{
+    (void)state;
+    has_rules = true;
+    for (uint64_t seed = 1; seed <= 2; seed++) {
         run(seed);
     }
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_history_equals_the_model)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_history_equals_the_model),
+        cmocka_unit_test(every_history_equals_the_model_while_time_takes_what_is_old)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
