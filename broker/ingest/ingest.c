@@ -46,6 +46,7 @@ struct ingest {
     struct ingest_options options;
     struct topic_table *topics;
     struct batch *batch;     /* Being filled; its owner is its parcel. NULL: none taken yet. */
+    struct batch late;       /* State for the next one, put while none was free. Nothing else. */
     uint64_t posted, done;   /* Numbers; that of `batch` is posted + 1. */
     int64_t clock_offset_ms; /* Wall clock less monotonic. */
     bool clock_seen;
@@ -82,9 +83,25 @@ static bool post(struct ingest *in)
     return true;
 }
 
+/* Begin a batch, with the state that waited for one. False: none is free. */
+static bool take_batch(struct ingest *in)
+{
+    if (in->free_count == 0) {
+        return false;
+    }
+    in->batch = in->free_parcels[--in->free_count]->batch;
+    const struct writer empty = in->batch->state;
+    in->batch->state = in->late.state;
+    in->late.state = empty;
+    return true;
+}
+
 static void on_turn_end(void *context)
 {
     struct ingest *in = context;
+    if (in->batch == NULL && in->late.state.size > 0) {
+        (void)take_batch(in);
+    }
     if (in->batch != NULL && !is_empty(in->batch) && in->posted - in->done < POSTED_MAX) {
         (void)post(in); /* Refused: the next turn tries again; a waiting store wakes us. */
     }
@@ -123,13 +140,7 @@ static enum err reserve(struct ingest *in, size_t bytes)
             return E_BUSY;
         }
     }
-    if (in->batch == NULL) {
-        if (in->free_count == 0) {
-            return E_BUSY;
-        }
-        in->batch = in->free_parcels[--in->free_count]->batch;
-    }
-    return OK;
+    return in->batch != NULL || take_batch(in) ? OK : E_BUSY;
 }
 
 static enum err create_parcels(struct ingest *in)
@@ -189,6 +200,7 @@ void ingest_destroy(struct ingest *in)
         batch_destroy(in->parcels[i].batch);
     }
     topic_table_destroy(in->topics);
+    free(in->late.state.at);
     free(in->free_parcels);
     free(in);
 }
@@ -410,6 +422,15 @@ enum err ingest_batch(struct ingest *in, struct batch **out, uint64_t *number)
     return OK;
 }
 
+enum err ingest_put_state(struct ingest *in, uint8_t space, struct bytes key, struct bytes value,
+                          uint64_t *number)
+{
+    const bool has_batch = in->batch != NULL || take_batch(in);
+    TRY(batch_put_state(has_batch ? in->batch : &in->late, space, 0, key, value));
+    *number = in->posted + 1;
+    return OK;
+}
+
 /* The wall clock against the monotonic one: set back, times given before say nothing any more. */
 static void watch_clock(struct ingest *in)
 {
@@ -449,7 +470,8 @@ uint64_t ingest_done(const struct ingest *in)
 
 uint64_t ingest_filling(const struct ingest *in)
 {
-    return in->posted + (in->batch != NULL && !is_empty(in->batch));
+    const bool holds = in->batch != NULL ? !is_empty(in->batch) : in->late.state.size > 0;
+    return in->posted + holds;
 }
 
 void ingest_on_done(struct ingest *in,

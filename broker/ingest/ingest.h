@@ -75,6 +75,13 @@ MUST_USE enum err ingest_reserve_message(struct ingest *in);
  * puts something. E_BUSY as above. */
 MUST_USE enum err ingest_batch(struct ingest *in, struct batch **out, uint64_t *number);
 
+/* Put a piece of owned state (storage/journal/batch.h), or with an empty value delete it. It goes
+ * into the batch that is being filled, hence with what was put there before in this turn; when no
+ * batch is free it waits for the next one, so whoever asks looks at ingest_has_room() before it
+ * takes in what leads to more of this. `*number` as above. E_NO_MEMORY. */
+MUST_USE enum err ingest_put_state(struct ingest *in, uint8_t space, struct bytes key,
+                                   struct bytes value, uint64_t *number);
+
 /* A time for a message that has none: now, in microseconds, never twice for one topic on any loop
  * (unless the wall clock is set back). */
 int64_t ingest_arrival(struct ingest *in, struct bytes topic);

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "broker/mqtt/keep.h"
 #include "broker/mqtt/mqtt_state.h"
 #include "broker/threads/metrics.h"
 
@@ -53,6 +54,9 @@ static void leave_session(struct conn *c, bool discard_will)
     }
     session_detach(session, clock_now_ms(), discard_will, &lost);
     metrics_add(METRIC_DROPPED_QOS0, (int64_t)lost);
+    if (session->expiry_s > 0) {
+        (void)!keep_session(c->server, session); /* Else its time runs from the next start. */
+    }
     mqtt_server_settle_session(c->server, session);
 }
 
@@ -62,6 +66,7 @@ static void leave_lists(struct conn *c)
     conn_list_remove(&s->dirty, c);
     conn_list_remove(&s->waiting, c);
     conn_list_remove(&s->stalled, c);
+    conn_list_remove(&s->held, c);
 }
 
 /* To the graveyard, where the end of the turn finds it. */
@@ -118,7 +123,9 @@ void conn_close_after_output(struct conn *c)
 void conn_close(struct conn *c, uint8_t reason, bool discard_will)
 {
     struct writer w;
-    bool speaks = c->state == CONN_OPEN && c->version >= MQTT_V5 && reason != 0;
+    /* What is held must not be sent, and nothing behind it. */
+    bool speaks = c->state == CONN_OPEN && c->version >= MQTT_V5 && reason != 0 &&
+                  !conn_list_has(&c->server->held, c);
 
     if (c->state == CONN_LINGERING) {
         close_socket(c);

@@ -49,6 +49,7 @@ struct conn {
     struct octets in;          /* Input not yet taken. */
     struct octets out;
     struct ack_ring acks;
+    uint64_t held_for;      /* While on the list of those held: the batch that must be done. */
     uint32_t unfinished;    /* Publishes of QoS 1 and 2 that were not answered for good. */
     struct bytes *aliases;  /* Owned copies of topics; topic_alias_maximum of them, or NULL. */
     struct alias_book book; /* Aliases towards the client. */
@@ -95,6 +96,10 @@ void conn_commit(struct conn *c, const struct writer *w);
 void conn_send_direct(struct conn *c, const struct delivery *d);
 /* Answer a publish or a PUBREL when batch `ack->number` is done. E_NO_MEMORY. */
 MUST_USE enum err conn_put_ack(struct conn *c, const struct ack *ack);
+/* Send nothing until batch `number` is done: what was just written must not be known before. */
+void conn_hold(struct conn *c, uint64_t number);
+/* Batch `done` ended with `result`: go on, or close, as what was written is not true. */
+void conn_release_held(struct conn *c, uint64_t done, enum err result);
 /* Whether a publish with that packet id was received and surely never acknowledged. */
 bool conn_has_unacked(const struct conn *c, uint16_t packet_id);
 /* Write the acknowledgements that waited for batch `done`, which ended with `result`. */

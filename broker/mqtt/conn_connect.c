@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "broker/mqtt/conn.h"
+#include "broker/mqtt/keep.h"
 #include "broker/mqtt/mqtt_state.h"
 #include "broker/threads/metrics.h"
 
@@ -119,6 +120,9 @@ static enum err take_session(struct mqtt_server *s, const struct mqtt_connect *p
             return E_LIMIT;
         }
         TRY(session_create(wel->client_id, &found));
+        if (wel->expiry_s > 0) {
+            keep_begin(s, found);
+        }
         session_table_add(&s->sessions, found);
         atomic_fetch_add(&s->common->sessions, 1);
         metrics_add(METRIC_SESSIONS, 1);
@@ -221,6 +225,7 @@ static enum err open_session(struct conn *c, const struct mqtt_connect *p,
     bool present;
     uint16_t window = s->options->inflight_max;
 
+    s->kept = 0;
     enum err e = take_session(s, p, wel, &session, &present);
     if (e != OK) {
         return refuse(c, p->version, e == E_LIMIT ? MQTT_QUOTA_EXCEEDED : MQTT_SERVER_BUSY);
@@ -232,10 +237,13 @@ static enum err open_session(struct conn *c, const struct mqtt_connect *p,
     session_attach(session, c, wel->expiry_s, window);
     c->session = session;
     set_terms(c, p, wel);
-    if ((p->has_will && take_will(s, session, p) != OK) ||
+    if ((p->has_will && take_will(s, session, p) != OK) || keep_session(s, session) != OK ||
         write_connack(c, p, wel, present) != OK) {
         conn_close(c, 0, true);
         return E_END;
+    }
+    if (s->kept > 0) {
+        conn_hold(c, s->kept); /* It may count on it: the session is there, or is gone. */
     }
     metrics_add(METRIC_CONNECTS, 1);
     return OK;
@@ -266,5 +274,9 @@ enum err conn_on_connect(struct conn *c, const struct mqtt_packet *p, struct byt
         return handover_post(c, (unsigned)(wel.hash % s->common->loops), all);
     }
     settle_terms(s->options, &connect, &wel);
+    if (wel.expiry_s > 0 && !ingest_has_room(s->ingest)) {
+        mqtt_turn_set_busy(s);
+        return E_BUSY;
+    }
     return open_session(c, &connect, &wel);
 }

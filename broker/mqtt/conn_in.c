@@ -2,6 +2,7 @@
  * conn_subscribe.c). */
 
 #include "broker/mqtt/conn.h"
+#include "broker/mqtt/keep.h"
 #include "broker/mqtt/mqtt_state.h"
 #include "broker/threads/metrics.h"
 
@@ -118,6 +119,9 @@ static enum err on_disconnect(struct conn *c, const struct mqtt_packet *p)
 {
     struct mqtt_disconnect d;
     uint8_t reason;
+    if (!keep_has_room(c->server, c->session)) {
+        return E_BUSY;
+    }
     if (mqtt_disconnect_read(p, c->version, &d, &reason) != OK) {
         return conn_refuse(c, reason);
     }

@@ -11,6 +11,7 @@ enum conn_list_kind {
     CONN_LIST_DIRTY,   /* Has something to send. */
     CONN_LIST_WAITING, /* Has acknowledgements that wait for the disk. */
     CONN_LIST_STALLED, /* Not read until the store has room. */
+    CONN_LIST_HELD,    /* Nothing is sent until something is on disk. */
     CONN_LISTS
 };
 

@@ -134,9 +134,28 @@ static void watch_write(struct conn *c, bool wanted)
     }
 }
 
+void conn_hold(struct conn *c, uint64_t number)
+{
+    c->held_for = number;
+    conn_list_add(&c->server->held, c);
+}
+
+void conn_release_held(struct conn *c, uint64_t done, enum err result)
+{
+    if (result != OK) {
+        conn_close(c, 0, false);
+    } else if (c->held_for <= done) {
+        conn_list_remove(&c->server->held, c);
+        conn_list_add(&c->server->dirty, c);
+    }
+}
+
 void conn_flush(struct conn *c)
 {
     struct delivery next;
+    if (conn_list_has(&c->server->held, c)) {
+        return;
+    }
     for (unsigned round = 0; round < ROUNDS_MAX; round++) {
         if (c->state == CONN_OPEN) {
             pump(c);

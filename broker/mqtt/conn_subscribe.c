@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "broker/mqtt/conn.h"
+#include "broker/mqtt/keep.h"
 #include "broker/mqtt/mqtt_state.h"
 #include "broker/mqtt/share.h"
 #include "broker/threads/metrics.h"
@@ -21,6 +22,14 @@ static struct subscription_options options_of(const struct mqtt_subscribe *p,
         .retain_as_published = sub->retain_as_published};
 }
 
+static enum err keep(struct conn *c, struct bytes filter)
+{
+    struct session *session = c->session;
+    const struct subscription *at =
+        subscriptions_find(c->server->subscriptions, &session->subscriber, filter);
+    return keep_subscription(c->server, session, at, filter);
+}
+
 /* One filter: the code to answer with. */
 static uint8_t subscribe(struct conn *c, const struct mqtt_subscribe *p,
                          const struct mqtt_subscription *sub, uint8_t *sends)
@@ -31,7 +40,7 @@ static uint8_t subscribe(struct conn *c, const struct mqtt_subscribe *p,
     bool existed;
 
     if (subscriber->count >= s->options->subscriptions_max &&
-        !subscriptions_has(s->subscriptions, subscriber, sub->filter)) {
+        subscriptions_find(s->subscriptions, subscriber, sub->filter) == NULL) {
         return MQTT_QUOTA_EXCEEDED;
     }
     enum err e = subscriptions_put(s->subscriptions, subscriber, sub->filter, &options, &existed);
@@ -39,6 +48,9 @@ static uint8_t subscribe(struct conn *c, const struct mqtt_subscribe *p,
         return e == E_MALFORMED ? MQTT_FILTER_INVALID : MQTT_UNSPECIFIED;
     }
     metrics_add(METRIC_SUBSCRIPTIONS, !existed);
+    if (c->session->number != 0 && keep(c, sub->filter) != OK) {
+        return MQTT_UNSPECIFIED;
+    }
     /* No retained messages to a shared subscription (MQTT 5.0 section 4.8.2). */
     if (!share_is_shared(sub->filter) &&
         (sub->retain_handling == 0 || (sub->retain_handling == 1 && !existed))) {
@@ -95,6 +107,9 @@ static enum err answer(struct conn *c, uint8_t type, uint16_t packet_id, struct 
         return E_END;
     }
     conn_commit(c, &w);
+    if (c->server->kept > 0) {
+        conn_hold(c, c->server->kept);
+    }
     return OK;
 }
 
@@ -112,6 +127,9 @@ enum err conn_on_subscribe(struct conn *c, const struct mqtt_packet *packet)
     uint8_t reason;
     size_t count = 0;
 
+    if (!keep_has_room(c->server, c->session)) {
+        return E_BUSY;
+    }
     if (mqtt_subscribe_read(packet, c->version, &p, &reason) != OK) {
         return conn_refuse(c, reason);
     }
@@ -122,6 +140,7 @@ enum err conn_on_subscribe(struct conn *c, const struct mqtt_packet *packet)
         return conn_refuse(c, MQTT_UNSPECIFIED);
     }
     c->after_interest = true;
+    c->server->kept = 0;
     for (struct mqtt_subscribe at = p; mqtt_subscribe_next(&at, &sub) == OK; count++) {
         bool is_beyond = count >= c->server->options->subscriptions_max;
         codes[most + count] = 0;
@@ -133,6 +152,22 @@ enum err conn_on_subscribe(struct conn *c, const struct mqtt_packet *packet)
     return OK;
 }
 
+static uint8_t unsubscribe(struct conn *c, struct bytes filter)
+{
+    struct mqtt_server *s = c->server;
+    struct subscriber *subscriber = &c->session->subscriber;
+    const struct subscription *at = subscriptions_find(s->subscriptions, subscriber, filter);
+    if (at == NULL) {
+        return MQTT_NO_SUBSCRIPTION_EXISTED;
+    }
+    if (keep_no_subscription(s, c->session, at->number) != OK) {
+        return MQTT_UNSPECIFIED;
+    }
+    CHECK(subscriptions_remove(s->subscriptions, subscriber, filter) == OK);
+    metrics_add(METRIC_SUBSCRIPTIONS, -1);
+    return MQTT_SUCCESS;
+}
+
 enum err conn_on_unsubscribe(struct conn *c, const struct mqtt_packet *packet)
 {
     struct mqtt_server *s = c->server;
@@ -141,6 +176,9 @@ enum err conn_on_unsubscribe(struct conn *c, const struct mqtt_packet *packet)
     uint8_t reason;
     size_t count = 0;
 
+    if (!keep_has_room(s, c->session)) {
+        return E_BUSY;
+    }
     if (mqtt_unsubscribe_read(packet, c->version, &p, &reason) != OK) {
         return conn_refuse(c, reason);
     }
@@ -148,11 +186,9 @@ enum err conn_on_unsubscribe(struct conn *c, const struct mqtt_packet *packet)
     if (codes == NULL) {
         return conn_refuse(c, MQTT_UNSPECIFIED);
     }
+    s->kept = 0;
     while (mqtt_unsubscribe_next(&p, &filter) == OK) {
-        bool existed =
-            subscriptions_remove(s->subscriptions, &c->session->subscriber, filter) == OK;
-        metrics_add(METRIC_SUBSCRIPTIONS, existed ? -1 : 0);
-        codes[count++] = existed ? MQTT_SUCCESS : MQTT_NO_SUBSCRIPTION_EXISTED;
+        codes[count++] = unsubscribe(c, filter);
     }
     return answer(c, MQTT_UNSUBACK, p.packet_id, (struct bytes){codes, count});
 }

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "broker/mqtt/keep.h"
 #include "broker/mqtt/mqtt_state.h"
 #include "broker/threads/metrics.h"
 
@@ -53,11 +54,15 @@ enum err mqtt_common_create(const struct mqtt_options *options, unsigned loops,
 
 void mqtt_common_destroy(struct mqtt_common *c)
 {
-    free(c);
+    if (c != NULL) {
+        restore_destroy(c->restore);
+        free(c);
+    }
 }
 
 /* Sessions. */
 
+/* Out of memory; what is on disk stays. */
 static void session_remove(struct mqtt_server *s, struct session *session)
 {
     CHECK(session->conn == NULL);
@@ -73,6 +78,7 @@ void mqtt_server_settle_session(struct mqtt_server *s, struct session *session)
 {
     struct session_due due = session_tick(session, clock_now_ms());
     if (due.ended) {
+        keep_end(s, session);
         session_remove(s, session);
     }
     if (due.will != NULL) {
@@ -83,6 +89,7 @@ void mqtt_server_settle_session(struct mqtt_server *s, struct session *session)
 void mqtt_server_end_session(struct mqtt_server *s, struct session *session)
 {
     struct message *will = session_end(session);
+    keep_end(s, session);
     session_remove(s, session);
     if (will != NULL) {
         intake_will(s, will);
@@ -141,6 +148,10 @@ static void on_done(void *context, uint64_t number, enum err result)
         after = conn_list_next(&s->waiting, c);
         conn_release_acks(c, number, result);
     }
+    for (struct conn *c = s->held.first, *after; c != NULL; c = after) {
+        after = conn_list_next(&s->held, c);
+        conn_release_held(c, number, result);
+    }
 }
 
 /* Making and ending. */
@@ -175,6 +186,17 @@ static void load_receipt(void *context, const struct receipt *receipt)
     if (receipt->client_hash % s->common->loops == s->index) {
         receipts_add(s->receipts, receipt);
     }
+}
+
+/* Other loops hear of their interest before they hear of any client: letters are taken first. */
+static enum err load_sessions(struct mqtt_server *s, struct engine *engine)
+{
+    if (s->common->restore == NULL) {
+        TRY(restore_load(engine, s->common, &s->common->restore));
+    }
+    TRY(restore_adopt(s->common->restore, s));
+    crossing_post(&s->crossing);
+    return OK;
 }
 
 static enum err make_parts(struct mqtt_server *s)
@@ -221,10 +243,14 @@ enum err mqtt_server_create(struct mqtt_common *common, struct loop *loop, struc
     s->dirty.kind = CONN_LIST_DIRTY;
     s->waiting.kind = CONN_LIST_WAITING;
     s->stalled.kind = CONN_LIST_STALLED;
+    s->held.kind = CONN_LIST_HELD;
     crossing_init(&s->crossing, s->index, common->loops, common->mailboxes, common->backlog);
     enum err e = make_parts(s);
     if (e == OK) {
         e = engine_each_state(engine, RETAINED_STATE_SPACE, load_message, s);
+    }
+    if (e == OK) {
+        e = load_sessions(s, engine);
     }
     if (e != OK) {
         mqtt_server_destroy(s);

@@ -46,8 +46,8 @@ MUST_USE enum err mqtt_common_create(const struct mqtt_options *options, unsigne
                                      struct mailbox *const *mailboxes, struct mqtt_common **out);
 void mqtt_common_destroy(struct mqtt_common *c); /* NULL is fine. After all its servers. */
 
-/* Loads retained messages and receipts, so call it before the store thread starts. Registers for
- * letters, turn ends and ingest_on_done(). E_NO_MEMORY, E_IO, E_CORRUPT. */
+/* Loads retained messages, receipts and sessions, so call it before the store thread starts.
+ * Registers for letters, turn ends and ingest_on_done(). E_NO_MEMORY, E_IO, E_CORRUPT. */
 struct mqtt_server;
 MUST_USE enum err mqtt_server_create(struct mqtt_common *common, struct loop *loop,
                                      struct ingest *ingest, struct engine *engine,

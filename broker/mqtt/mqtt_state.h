@@ -11,6 +11,7 @@
 #include "broker/mqtt/match_cache.h"
 #include "broker/mqtt/mqtt_server.h"
 #include "broker/mqtt/pace.h"
+#include "broker/mqtt/restore.h"
 #include "broker/mqtt/retained.h"
 #include "broker/mqtt/session_table.h"
 #include "proto/payload.h"
@@ -21,9 +22,11 @@ enum { READ_BUFFER_BYTES = 256 << 10 };
 struct mqtt_common {
     struct mqtt_options options;
     unsigned loops;
-    uint64_t seed;              /* Of assigned client ids. */
-    atomic_uint_fast64_t stamp; /* The last one given. */
+    uint64_t seed;                       /* Of assigned client ids. */
+    atomic_uint_fast64_t stamp;          /* The last one given. */
+    atomic_uint_fast64_t session_number; /* The same. */
     atomic_uint_fast64_t connections, sessions;
+    struct restore *restore; /* Sessions from before, until their loops have them. */
     struct mailbox *mailboxes[LOOPS_MAX];
     atomic_size_t backlog[LOOPS_MAX]; /* See crossing.h. */
 };
@@ -45,7 +48,7 @@ struct mqtt_server {
     struct receipts *receipts;
     struct crossing crossing;
     struct handover *handovers; /* Not posted yet, for lack of room. */
-    struct conn_list all, dirty, waiting, stalled;
+    struct conn_list all, dirty, waiting, stalled, held;
     struct conn_list graveyard; /* Closed; freed at the end of the turn. */
     struct message **wills;     /* Due, but the store was busy. */
     size_t will_count;
@@ -54,6 +57,7 @@ struct mqtt_server {
     struct pace pace;
     int64_t started_ms, sys_due_ms;
     uint64_t assigned_ids;
+    uint64_t kept;               /* The batch keep.h put something into last. */
     struct octets scratch;       /* Of one packet at a time; never committed. */
     struct octets state_scratch; /* The same, for retained state. */
     struct payload *payload;     /* The same. */

@@ -52,6 +52,9 @@ void session_set_will(struct session *s, struct message *will, uint32_t delay_s)
 void session_detach(struct session *s, int64_t now_ms, bool discard_will, uint64_t *lost)
 {
     s->conn = NULL;
+    if (s->sent_below < s->outbox.next) {
+        s->sent_below = s->outbox.next;
+    }
     outbox_rewind(&s->outbox, lost);
     packet_ids_trim(&s->unacked);
     packet_ids_trim(&s->received);

@@ -33,6 +33,8 @@ struct session {
     struct packet_ids unacked;  /* Of publishes on earlier connections, never answered. */
     struct packet_ids received; /* Of QoS 2 publishes that were forwarded, until their PUBREL. */
     uint64_t hash;              /* hash_bytes(id) */
+    uint64_t number;            /* On disk, see keep.h; 0: it is not kept there. */
+    uint64_t sent_below;        /* What is queued below this was sent on earlier connections. */
     struct session *chained;    /* Next in the same slot of the session table. */
     struct allowance allowance; /* Of new series. */
     uint32_t id_bytes;

@@ -210,6 +210,7 @@ static enum err subscription_add(struct subscriptions *s, const struct place *p,
     new->subscriber = subscriber;
     new->entry = p->entry;
     new->share = p->share;
+    new->number = subscriber->numbered++;
     new->previous = NULL;
     new->next = subscriber->first;
     if (new->next != NULL) {
@@ -267,11 +268,11 @@ static void subscription_remove(struct subscriptions *s, struct subscription *at
     place_drop(s, &p);
 }
 
-bool subscriptions_has(const struct subscriptions *s, const struct subscriber *subscriber,
-                       struct bytes filter)
+struct subscription *subscriptions_find(const struct subscriptions *s,
+                                        const struct subscriber *subscriber, struct bytes filter)
 {
     struct place p;
-    return place_find(s, filter, &p) == OK && subscription_find(&p, subscriber) != NULL;
+    return place_find(s, filter, &p) == OK ? subscription_find(&p, subscriber) : NULL;
 }
 
 enum err subscriptions_remove(struct subscriptions *s, struct subscriber *subscriber,

@@ -20,6 +20,8 @@ struct share;
 struct subscriber {
     struct subscription *first;
     uint32_t count;
+    uint32_t numbered; /* The number the next subscription gets. */
+    bool durable;      /* What it subscribes to waits for it on disk. Set before it subscribes. */
 };
 
 struct subscription_options {
@@ -34,6 +36,7 @@ struct subscription {
     struct share *share;                  /* NULL: not shared. */
     struct subscription *next, *previous; /* Of the same subscriber. */
     uint32_t index;                       /* In the entry or share. */
+    uint32_t number;                      /* Of the subscriber's, never used twice. */
     struct subscription_options options;
 };
 
@@ -61,9 +64,9 @@ void subscriptions_destroy(struct subscriptions *s);
 MUST_USE enum err subscriptions_put(struct subscriptions *s, struct subscriber *subscriber,
                                     struct bytes filter, const struct subscription_options *options,
                                     bool *existed);
-/* Whether `subscriber` has that filter. */
-bool subscriptions_has(const struct subscriptions *s, const struct subscriber *subscriber,
-                       struct bytes filter);
+/* The subscription of `subscriber` to that filter; NULL: none. */
+struct subscription *subscriptions_find(const struct subscriptions *s,
+                                        const struct subscriber *subscriber, struct bytes filter);
 /* E_NOT_FOUND: no such subscription. */
 MUST_USE enum err subscriptions_remove(struct subscriptions *s, struct subscriber *subscriber,
                                        struct bytes filter);

@@ -2,7 +2,7 @@
  *
  * The loop fills it, the store thread appends it to the journal unchanged and applies it to the
  * head. Rows go into a record of at most BATCH_RECORD_BYTES_MAX (one journal value, 16 LMDB pages);
- * broker state (retained messages, later sessions) rides along and commits in the same transaction.
+ * broker state (retained messages, sessions) rides along and commits in the same transaction.
  * Row layout: docs/FORMAT.md, "Journal record". */
 
 #ifndef STORAGE_JOURNAL_BATCH_H
@@ -84,8 +84,17 @@ struct batch_delete {
 };
 MUST_USE enum err batch_put_delete(struct batch *b, const struct batch_delete *d);
 
+/* Spaces of broker state from the first to the last of these are *owned*: only one loop at a time
+ * puts to a key, so the last put stays, stamps mean nothing, and what is deleted leaves no grave.
+ * Their keys are short, and stand in the file in their order. */
+enum { BATCH_OWNED_FIRST = 2, BATCH_OWNED_LAST = 63, BATCH_OWNED_KEY_BYTES_MAX = 63 };
+static inline bool batch_space_is_owned(uint8_t space)
+{
+    return space >= BATCH_OWNED_FIRST && space <= BATCH_OWNED_LAST;
+}
+
 /* Put (or, with an empty value, delete) a piece of broker state: `space` says whose, `key`
- * is 1..65535 bytes. Of two puts to one key the higher `stamp` stays. E_NO_MEMORY. */
+ * is 1..65535 bytes (owned: 63). Of two puts to one key the higher `stamp` stays. E_NO_MEMORY. */
 MUST_USE enum err batch_put_state(struct batch *b, uint8_t space, uint64_t stamp, struct bytes key,
                                   struct bytes value);
 

@@ -15,12 +15,12 @@
 #include "storage/kv.h"
 
 /* Version 2 may hold texts, version 3 tags, version 4 deletes; of version 5 small tables may share
- * a tree. COPY: while no more than that lives in the file, a file without gaps is written when it
- * has grown beyond twice that and a bit. More only comes when there is much to do, and then the
- * space is used again at once. */
+ * a tree; version 6 may hold owned state. COPY: while no more than that lives in the file, a file
+ * without gaps is written when it has grown beyond twice that and a bit. More only comes when there
+ * is much to do, and then the space is used again at once. */
 enum {
     FORMAT_OLDEST = 1,
-    FORMAT_VERSION = 5,
+    FORMAT_VERSION = 6,
     META_BYTES = 24,
     TABLES = 4,
     AHEAD_BYTES = 4 << 20,  /* Fetched before they are read. */

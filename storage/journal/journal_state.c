@@ -8,8 +8,15 @@
 
 /* Key: space u8, XXH3 of the key u64 BE, slot u32 BE for keys whose hashes are equal. Value:
  * checksum u64, stamp u64, position u64, key size u16, key, value. An empty value is a grave, and
- * the table "graves" finds it by (position u64 BE, key of "state"). */
-enum { KEY_BYTES = 13, PREFIX_BYTES = 9, HEAD_BYTES = 26, GRAVE_BYTES = 8 + KEY_BYTES };
+ * the table "graves" finds it by (position u64 BE, key of "state"). Owned: space u8, the key;
+ * checksum u64, the value. */
+enum {
+    KEY_BYTES = 13,
+    PREFIX_BYTES = 9,
+    CHECKSUM_BYTES = 8,
+    HEAD_BYTES = 26,
+    GRAVE_BYTES = 8 + KEY_BYTES
+};
 
 enum err journal_state_open(struct journal_state *s, struct kv *kv)
 {
@@ -44,11 +51,26 @@ static uint64_t checksum_of(struct bytes key, struct bytes rest)
     return hash_seeded(hash_bytes(key), rest);
 }
 
+static enum err read_owned(struct bytes key, struct bytes value, struct journal_state_value *out)
+{
+    uint64_t checksum;
+    if (key.size < 2 || bytes_take_le64(&value, &checksum) != OK ||
+        checksum != checksum_of(key, value) || value.size == 0) {
+        return E_CORRUPT;
+    }
+    out->put = (struct batch_state){key.at[0], 0, {key.at + 1, key.size - 1}, value};
+    out->position = 0;
+    return OK;
+}
+
 enum err journal_state_read(struct bytes key, struct bytes value, struct journal_state_value *out)
 {
     uint64_t checksum, stamp, position;
     uint16_t size;
     struct bytes text;
+    if (key.size > 0 && batch_space_is_owned(key.at[0])) {
+        return read_owned(key, value, out);
+    }
     if (key.size != KEY_BYTES || bytes_take_le64(&value, &checksum) != OK ||
         checksum != checksum_of(key, value) || bytes_take_le64(&value, &stamp) != OK ||
         bytes_take_le64(&value, &position) != OK || bytes_take_le16(&value, &size) != OK ||
@@ -89,10 +111,9 @@ static enum err find_place(struct journal_state *s, struct kv_txn *txn,
     return e == E_END ? E_NOT_FOUND : e;
 }
 
-static enum err build_value(struct journal_state *s, uint64_t position,
-                            const struct batch_state *put, struct bytes place, struct bytes *out)
+/* Room for a value of `size` bytes. */
+static enum err reserve(struct journal_state *s, size_t size)
 {
-    size_t size = HEAD_BYTES + put->key.size + put->value.size;
     if (size > s->limit) {
         uint8_t *buffer = realloc(s->buffer, size);
         if (buffer == NULL) {
@@ -101,16 +122,48 @@ static enum err build_value(struct journal_state *s, uint64_t position,
         s->buffer = buffer;
         s->limit = size;
     }
-    struct writer w = {s->buffer, 8, s->limit};
+    return OK;
+}
+
+/* Put the checksum of what is behind it in front. */
+static struct bytes seal(const struct writer *w, struct bytes place)
+{
+    uint64_t checksum =
+        checksum_of(place, (struct bytes){w->at + CHECKSUM_BYTES, w->size - CHECKSUM_BYTES});
+    memcpy(w->at, &checksum, sizeof checksum);
+    return (struct bytes){w->at, w->size};
+}
+
+static enum err build_value(struct journal_state *s, uint64_t position,
+                            const struct batch_state *put, struct bytes place, struct bytes *out)
+{
+    TRY(reserve(s, HEAD_BYTES + put->key.size + put->value.size));
+    struct writer w = {s->buffer, CHECKSUM_BYTES, s->limit};
     TRY(writer_put_le64(&w, put->stamp));
     TRY(writer_put_le64(&w, position));
     TRY(writer_put_le16(&w, (uint16_t)put->key.size));
     TRY(writer_put(&w, put->key.at, put->key.size));
     TRY(writer_put(&w, put->value.at, put->value.size));
-    uint64_t checksum = checksum_of(place, (struct bytes){w.at + 8, w.size - 8});
-    memcpy(w.at, &checksum, sizeof checksum);
-    *out = (struct bytes){w.at, w.size};
+    *out = seal(&w, place);
     return OK;
+}
+
+static enum err put_owned(struct journal_state *s, struct kv_txn *txn,
+                          const struct batch_state *put)
+{
+    uint8_t room[1 + BATCH_OWNED_KEY_BYTES_MAX];
+    const struct bytes place = {room, 1 + put->key.size};
+    CHECK(put->key.size <= BATCH_OWNED_KEY_BYTES_MAX);
+    room[0] = put->space;
+    memcpy(room + 1, put->key.at, put->key.size);
+    if (put->value.size == 0) {
+        enum err e = kv_delete(txn, s->state, place);
+        return e == E_NOT_FOUND ? OK : e;
+    }
+    TRY(reserve(s, CHECKSUM_BYTES + put->value.size));
+    struct writer w = {s->buffer, CHECKSUM_BYTES, s->limit};
+    TRY(writer_put(&w, put->value.at, put->value.size));
+    return kv_put(txn, s->state, place, seal(&w, place), KV_UPSERT);
 }
 
 static enum err dig_grave(struct journal_state *s, struct kv_txn *txn, uint64_t position,
@@ -127,6 +180,9 @@ enum err journal_state_put(struct journal_state *s, struct kv_txn *txn, uint64_t
                            const struct batch_state *put)
 {
     CHECK(put->key.size >= 1 && put->key.size <= UINT16_MAX);
+    if (batch_space_is_owned(put->space)) {
+        return put_owned(s, txn, put);
+    }
     uint8_t place[KEY_BYTES];
     struct journal_state_value found;
     struct bytes value;

@@ -1,8 +1,9 @@
 /* Broker state inside the journal's file: the newest value of each (space, key), by stamp.
  *
  * A deleted key leaves a grave with its stamp, so that an older put that arrives later from another
- * loop does not bring it back; graves go when the journal is trimmed past them. Inside this room
- * only; docs/FORMAT.md, "State". */
+ * loop does not bring it back; graves go when the journal is trimmed past them. Owned spaces
+ * (batch.h) need neither: their last put stays, and their keys are in order. Inside this room only;
+ * docs/FORMAT.md, "State". */
 
 #ifndef STORAGE_JOURNAL_JOURNAL_STATE_H
 #define STORAGE_JOURNAL_JOURNAL_STATE_H
@@ -33,7 +34,8 @@ MUST_USE enum err journal_state_each(struct journal_state *s, struct kv_txn *txn
 MUST_USE enum err journal_state_purge(struct journal_state *s, struct kv_txn *txn,
                                       uint64_t position);
 
-/* One pair of the table "state", checked: for offline checks. Borrowed. E_CORRUPT. */
+/* One pair of the table "state", checked: for offline checks. Borrowed. Stamp and position are 0
+ * in owned spaces. E_CORRUPT. */
 struct journal_state_value {
     struct batch_state put;
     uint64_t position;

@@ -3,7 +3,7 @@
  *
  * What is found: flipped bits in anything that is in use, files cut or mixed up, records out of
  * order, chunks in wrong places, statistics and rollups that do not fit their values, series
- * without a name, values whose text is not there. */
+ * without a name, values whose text is not there, queues without their session or message. */
 
 #ifndef STORAGE_VERIFY_VERIFY_H
 #define STORAGE_VERIFY_VERIFY_H
@@ -23,8 +23,9 @@ typedef void verify_report(void *context, const struct verify_fault *fault);
 struct verify_totals {
     uint64_t files, bytes;
     uint64_t series, texts, states, last_values, deletes;
-    uint64_t tagged;        /* Series with tags. */
-    uint64_t records, rows; /* In the journal. */
+    uint64_t sessions, queued; /* Of the broker, and places in their queues. */
+    uint64_t tagged;           /* Series with tags. */
+    uint64_t records, rows;    /* In the journal. */
     uint64_t partitions, flushes, chunks, rollups;
     uint64_t points; /* In chunks. */
     uint64_t faults;

@@ -7,10 +7,17 @@
 
 #include "storage/catalogue/catalogue.h"
 #include "storage/catalogue/texts.h"
+#include "storage/journal/batch.h"
 #include "storage/kv.h"
 #include "storage/verify/verify.h"
 
 enum { VERIFY_PATH_BYTES_MAX = 4096, VERIFY_TEXT_BYTES_MAX = 160 };
+
+/* Numbers, ascending. */
+struct verify_numbers {
+    uint64_t *at;
+    size_t count, capacity;
+};
 
 struct verify {
     const char *directory;
@@ -19,14 +26,15 @@ struct verify {
     struct verify_totals *totals;
     struct catalogue *catalogue;
     struct texts *texts;
-    int64_t partition_s;    /* 0: unknown. */
-    bool catalogue_is_old;  /* Of format version 1. */
-    uint64_t names;         /* Series the catalogue's file tells of. */
-    uint64_t last_position; /* Of the journal, ever. 0: unknown. */
-    uint64_t last_delete;   /* Position of the last one the catalogue has. */
-    uint64_t pairs;         /* Of the table walked last. */
-    bool newer;             /* Something is of a version this build does not know. */
-    char file[512];         /* Being looked at. */
+    int64_t partition_s;                      /* 0: unknown. */
+    bool catalogue_is_old;                    /* Of format version 1. */
+    uint64_t names;                           /* Series the catalogue's file tells of. */
+    uint64_t last_position;                   /* Of the journal, ever. 0: unknown. */
+    uint64_t last_delete;                     /* Position of the last one the catalogue has. */
+    uint64_t pairs;                           /* Of the table walked last. */
+    struct verify_numbers sessions, messages; /* The journal's state has. */
+    bool newer;     /* Something is of a version this build does not know. */
+    char file[512]; /* Being looked at. */
 };
 
 /* Count and report a fault of the file being looked at. */
@@ -70,6 +78,11 @@ void verify_delete_positions(struct verify *v);
 
 MUST_USE enum err verify_catalogue(struct verify *v);
 MUST_USE enum err verify_journal(struct verify *v);
+
+/* A piece of owned state, in the order of the table. */
+MUST_USE enum err verify_session_piece(struct verify *v, const struct batch_state *piece);
+void verify_sessions_fini(struct verify *v);
+
 MUST_USE enum err verify_part(struct verify *v, const char *name);
 
 /* The rollups of a part, if it has any. */

@@ -5,7 +5,7 @@
 #include "storage/journal/record.h"
 #include "storage/verify/verify_inside.h"
 
-enum { VERSION_OLD = 1, VERSION = 5, POSITION_BYTES = 8 };
+enum { VERSION_OLD = 1, VERSION = 6, POSITION_BYTES = 8 };
 
 static enum err on_journal_meta(struct verify *v, struct bytes key, struct bytes value)
 {
@@ -129,6 +129,9 @@ static enum err on_state(struct verify *v, struct bytes key, struct bytes value)
         verify_fault(v, "a piece of state fails its checksum", "table state");
     } else {
         v->totals->states++;
+        if (batch_space_is_owned(state.put.space)) {
+            return verify_session_piece(v, &state.put);
+        }
     }
     return OK;
 }
@@ -154,6 +157,7 @@ enum err verify_journal(struct verify *v)
     }
     TRY(verify_open(v, &kv));
     e = look_into_journal(v, kv);
+    verify_sessions_fini(v);
     kv_close(kv);
     verify_delete_positions(v);
     return e;

@@ -13,6 +13,8 @@ TIME_END = 7258118400 * 10**9  # 2200-01-01
 ROW, RECEIPT, SERIES, TEXT, TAG, DELETE = 1, 2, 3, 4, 5, 6
 TEXT_MAX, TEXT_BITS_HIGH = 1024, 0xFFFC0000
 RETAINED_SPACE, RECEIPTS_SPACE = 1, 255
+OWNED_SPACES = range(2, 64)
+SESSION, SUBSCRIPTION, MESSAGE, QUEUED, RECEIVED, WILL, CROSSING, CROSSED, LOOPS = range(2, 11)
 RECEIPTS_MAX = 65536
 NEVER = 2**63 - 1
 
@@ -139,7 +141,7 @@ def read_value(cursor):
 def read_trimmed(value):
     """Position below which all is trimmed."""
     version, zero, trimmed, checksum = struct.unpack("<IIQQ", value)
-    need(version in (1, 2, 3, 4, 5) and zero == 0, "journal of version", version)
+    need(version in (1, 2, 3, 4, 5, 6) and zero == 0, "journal of version", version)
     need(xxh3(value[:16], 0) == checksum, "checksum of the journal's meta record")
     return trimmed
 
@@ -149,6 +151,10 @@ def read_trimmed(value):
 
 def read_state(key, value):
     """(space, key, stamp, position, value) of one pair of the table."""
+    if key[0] in OWNED_SPACES:
+        need(2 <= len(key) <= 64 and len(value) > 8, "owned state")
+        need(xxh3(value[8:], xxh3(key)) == int.from_bytes(value[:8], "little"), "checksum of owned state")
+        return key[0], key[1:], 0, 0, value[8:]
     space, hashed, _ = struct.unpack(">BQI", key)
     need(len(value) >= 26, "state of", len(value), "bytes")
     checksum, stamp, position, size = struct.unpack_from("<QQQH", value)
@@ -165,6 +171,46 @@ def read_retained(value):
     need(version == 1 and qos <= 1 and zero == 0, "retained message")
     need(16 + size < len(value), "payload of a retained message")
     return Retained(qos, expires, value[16:16 + size], value[16 + size:])
+
+
+# Sessions.
+
+SESSION_KEYS = {SESSION: ">Q", SUBSCRIPTION: ">QI", MESSAGE: ">Q", QUEUED: ">QQ", RECEIVED: ">QH", WILL: ">Q", CROSSING: ">BQ",
+                CROSSED: ">BB", LOOPS: ">B"}
+SESSION_FIELDS = {SESSION: "<BBHIqQ", SUBSCRIPTION: "<BBHI", QUEUED: "<BBHQ", RECEIVED: "<B", WILL: "<BI", CROSSING: "<BQH",
+                  CROSSED: "<BQ", LOOPS: "<BI"}
+Message = namedtuple("Message", "qos retain expires origin topic properties payload")
+
+
+def read_message(data):
+    version, flags, topic, properties, expires, origin = struct.unpack_from("<BBHIqQ", data)
+    need(version == 1 and flags <= 6 and flags & 3 <= 2, "message")
+    data = data[24:]
+    need(0 < topic and topic + properties <= len(data), "message of", len(data), "bytes")
+    return Message(flags & 3, flags >> 2, expires, origin, data[:topic].decode(), data[topic:topic + properties],
+                   data[topic + properties:])
+
+
+def read_session_piece(space, key, value):
+    """(numbers of the key, fields of the value, what follows them)."""
+    numbers = struct.unpack(SESSION_KEYS[space], key)
+    if space == MESSAGE:
+        return numbers, (), read_message(value)
+    fields = struct.unpack_from(SESSION_FIELDS[space], value)
+    rest = value[struct.calcsize(SESSION_FIELDS[space]):]
+    need(fields[0] == 1, "a piece of version", fields[0])
+    if space in (SESSION, SUBSCRIPTION):
+        need(fields[1] <= (1 if space == SESSION else 14) and fields[2] == 0 and rest, "piece of space", space)
+        rest = rest.decode()
+    elif space == QUEUED:
+        need(fields[1] <= 15 and fields[1] & 3 in (1, 2) and (fields[3] == 0) == bool(fields[1] & 8), "place in a queue")
+        rest = struct.unpack(f"<{fields[2]}I", rest)
+    elif space in (WILL, CROSSING):
+        size = fields[2] if space == CROSSING else 0
+        rest = (rest[:size].decode(), read_message(rest[size:]))
+    else:
+        need(not rest, "piece of space", space)
+    return numbers, fields[1:], rest
 
 
 def read_receipts(pieces):

@@ -174,6 +174,7 @@ class Store:
             self.records.append(journal.read_record(position, value))
         pieces = {}
         self.retained, self.graves = {}, []
+        self.sessions = {space: {} for space in journal.SESSION_KEYS}
         for key, value in environment.read("state"):
             space, own, stamp, position, rest = journal.read_state(key, value)
             if not rest:
@@ -182,11 +183,23 @@ class Store:
                 self.retained[own.decode()] = journal.read_retained(rest)
             elif space == journal.RECEIPTS_SPACE:
                 pieces[own[0]] = rest
+            elif space in self.sessions:
+                numbers, fields, more = journal.read_session_piece(space, own, rest)
+                self.sessions[space][numbers] = (fields, more)
+        self.check_sessions()
         self.receipts = journal.read_receipts(pieces)
         known = dict(environment.read("graves"))
         need(all(grave in known for grave in self.graves), "a grave that is not found again")
         for record in self.records:
             self.take_entries(record)
+
+    def check_sessions(self):
+        """Every reference resolves."""
+        for space in (journal.SUBSCRIPTION, journal.QUEUED, journal.RECEIVED, journal.WILL):
+            for numbers in self.sessions[space]:
+                need((numbers[0],) in self.sessions[journal.SESSION], "a piece of session", numbers[0], "that is not there")
+        for numbers, (fields, _) in self.sessions[journal.QUEUED].items():
+            need(fields[2] == 0 or (fields[2],) in self.sessions[journal.MESSAGE], "place", numbers, "without its message")
 
     def take_entries(self, record):
         for entry in record.entries:

@@ -364,6 +364,29 @@ def check_flips(data):
             read_journal.read_record(5, data[:at] + bytes([data[at] ^ 1]) + data[at + 1:])
 
 
+def test_the_golden_pieces_of_sessions_are_what_the_document_says():
+    data, pieces = (GOLDEN / "session_state.bin").read_bytes(), []
+    while data:
+        space, key, value = data[0], data[1], int.from_bytes(data[2:4], "little")
+        pieces.append((space, *read_journal.read_session_piece(space, data[4:4 + key], data[4 + key:4 + key + value])))
+        data = data[4 + key + value:]
+    origin = 0x1122334455667788
+    level = read_journal.Message(2, 0, read_journal.NEVER, origin, "krakow/bielany/level", b"\1\1", b"2.75")
+    will = read_journal.Message(1, 1, read_journal.NEVER, origin, "krakow/pump/12", b"\1\1", b"")
+    shared = read_journal.Message(0, 0, read_journal.NEVER, origin, "krakow/x", b"\1\1", b"1")
+    assert pieces == [
+        (2, (7,), (0, 0, 3600, 1767225600 * S, 41), "pump-12"),
+        (3, (7, 3), (14, 0, 268435455), "krakow/+/level"),
+        (4, (99,), (), level),
+        (5, (7, 40), (6, 2, 99), (268435455, 1)),
+        (5, (7, 39), (10, 0, 0), ()),
+        (6, (7, 65535), (), b""),
+        (7, (7,), (30,), ("", will)),
+        (8, (1, 5), (0x8000000000000001, 17), ("$share/g/krakow/#", shared)),
+        (9, (1, 63), (4,), b""),
+        (10, (0,), (64,), b"")]
+
+
 def test_the_golden_record_of_texts_is_what_the_document_says():
     data = (GOLDEN / "journal_record_texts.bin").read_bytes()
     *texts, series, row = read_journal.read_record(5, data).entries

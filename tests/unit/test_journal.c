@@ -164,7 +164,7 @@ static void state_and_records_commit_together(void **state)
     put(1, 1, "a", "x");
     assert_ok(append(1, 10, &position));
     put(1, 2, "b", "y");
-    put(2, 3, "a", "z");
+    put(64, 3, "a", "z");
     assert_ok(j->calls->sync(j, &durable));
     put(1, 4, "a", "lost");
     assert_ok(append(2, 10, &position));
@@ -176,8 +176,31 @@ static void state_and_records_commit_together(void **state)
     assert_ok(j->calls->each_state(j, 1, gather, text));
     assert_non_null(strstr(text, "a=x@1 "));
     assert_non_null(strstr(text, "b=y@2 "));
-    expect_state(2, "a=z@3 ");
-    expect_state(3, "");
+    expect_state(64, "a=z@3 ");
+    expect_state(65, "");
+}
+
+static void of_owned_state_the_last_put_stays_and_nothing_of_what_is_deleted(void **state)
+{
+    (void)state;
+    uint64_t durable;
+    put(2, 0, "b", "2");
+    put(2, 0, "a", "1");
+    put(63, 0, "a", "other");
+    put(2, 0, "aa", "3");
+    assert_ok(j->calls->sync(j, &durable));
+    expect_state(2, "a=1@0 aa=3@0 b=2@0 ");
+    put(2, 9, "a", "nine");
+    put(2, 1, "a", "one");
+    put(2, 0, "b", "");
+    put(2, 0, "never", "");
+    put(2, 0, "aa", "");
+    put(2, 0, "aa", "again");
+    (void)append_synced(1, 10);
+    j->calls->destroy(j);
+    open_journal();
+    expect_state(2, "a=one@0 aa=again@0 ");
+    expect_state(63, "a=other@0 ");
 }
 
 static void the_higher_stamp_stays_even_against_a_grave(void **state)
@@ -210,11 +233,11 @@ static void a_long_key_and_a_big_value_are_kept(void **state)
     uint64_t durable;
     uint8_t *big = calloc(1, 500000);
     assert_non_null(big);
-    const struct batch_state s = {4, 1, {big, 65535}, {big, 500000}};
+    const struct batch_state s = {64, 1, {big, 65535}, {big, 500000}};
     assert_ok(j->calls->put_state(j, &s));
     assert_ok(j->calls->sync(j, &durable));
     char text[1000] = "";
-    assert_ok(j->calls->each_state(j, 4, gather, text));
+    assert_ok(j->calls->each_state(j, 64, gather, text));
     assert_true(strlen(text) > 0);
     free(big);
 }
@@ -349,6 +372,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(trimmed_records_are_gone_and_positions_go_on, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(state_and_records_commit_together, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            of_owned_state_the_last_put_stays_and_nothing_of_what_is_deleted, setup, teardown),
         cmocka_unit_test_setup_teardown(the_higher_stamp_stays_even_against_a_grave, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_long_key_and_a_big_value_are_kept, setup, teardown),

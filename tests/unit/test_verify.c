@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "storage/kv.h"
 #include "storage/part/part.h"
+#include "storage/state/session_state.h"
 #include "tests/lib/rng.h"
 #include "tests/lib/store.h"
 
@@ -233,6 +234,51 @@ static void a_cut_file_is_found_at_every_page(void **state)
     }
 }
 
+/* Owned state as the broker puts it. */
+static void put_piece(const struct session_state *piece)
+{
+    uint8_t key_room[SESSION_STATE_KEY_BYTES_MAX], value_room[256];
+    struct writer key = {key_room, 0, sizeof key_room}, value = {value_room, 0, sizeof value_room};
+    assert_ok(session_state_write(piece, &key, &value));
+    assert_ok(batch_put_state(s.batch, (uint8_t)piece->kind, 0, (struct bytes){key.at, key.size},
+                              (struct bytes){value.at, value.size}));
+}
+
+static void pieces_of_sessions_need_their_session_and_message(void **state)
+{
+    const struct session_state session = {
+        .kind = SESSION_STATE_SESSION, .session = 2, .at.client = {.client_id = bytes_of("c")}};
+    const struct session_state message = {
+        .kind = SESSION_STATE_MESSAGE,
+        .at.message = {5, {.topic = bytes_of("t"), .expires_ns = INT64_MAX}}};
+    struct session_state queued = {
+        .kind = SESSION_STATE_QUEUED, .session = 2, .at.queued = {.message = 5, .qos = 1}};
+    struct verify_totals t;
+    (void)state;
+    store_open(&s);
+    put_piece(&session);
+    put_piece(&message);
+    put_piece(&queued);
+    assert_ok(store_write(&s));
+    store_close(&s);
+    assert_ok(verify(&t));
+    assert_int_equal(t.sessions, 1);
+    assert_int_equal(t.queued, 1);
+    store_open(&s);
+    queued.session = 3;
+    put_piece(&queued);
+    queued.at.queued.message = 6;
+    put_piece(&queued);
+    queued.session = 2;
+    put_piece(&queued);
+    assert_ok(store_write(&s));
+    store_close(&s);
+    assert_int_equal(verify(&t), E_CORRUPT);
+    assert_int_equal(t.faults, 3); /* Session 3 is not there, message 6 for either. */
+    assert_string_equal(last_fault, "journal.mdb: table state session 3 sequence 0: "
+                                    "a place in a queue without its message");
+}
+
 static void files_of_another_store_are_found(void **state)
 {
     struct verify_totals t;
@@ -261,6 +307,7 @@ int main(void)
         WITH_STORE(flipped_bits_of_the_catalogue_are_found),
         WITH_STORE(every_bit_of_the_first_pages_is_found_or_harmless),
         WITH_STORE(a_cut_file_is_found_at_every_page),
+        WITH_STORE(pieces_of_sessions_need_their_session_and_message),
         WITH_STORE(files_of_another_store_are_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
