@@ -196,7 +196,8 @@ uint64_t retained_bytes(const struct retained *r)
     return r->bytes;
 }
 
-enum { STATE_VERSION = 1 };
+/* Version 1 does not say who published it. */
+enum { STATE_VERSION = 2, STATE_VERSION_OLD = 1 };
 
 enum err retained_write(const struct publication *p, struct writer *w)
 {
@@ -206,6 +207,7 @@ enum err retained_write(const struct publication *p, struct writer *w)
     TRY(writer_put_le16(&at, 0));
     TRY(writer_put_le64(&at, (uint64_t)p->expires_ns));
     TRY(writer_put_le32(&at, (uint32_t)p->properties.size));
+    TRY(writer_put_le64(&at, p->origin));
     TRY(writer_put(&at, p->properties.at, p->properties.size));
     TRY(writer_put(&at, p->payload.at, p->payload.size));
     *w = at;
@@ -220,13 +222,16 @@ static enum err take_value(struct bytes value, struct publication *p)
     uint64_t expires;
 
     TRY(bytes_take_u8(&value, &version));
-    if (version != STATE_VERSION) {
+    if (version != STATE_VERSION && version != STATE_VERSION_OLD) {
         return E_VERSION;
     }
     TRY(bytes_take_u8(&value, &p->qos));
     TRY(bytes_take_le16(&value, &reserved));
     TRY(bytes_take_le64(&value, &expires));
     TRY(bytes_take_le32(&value, &properties));
+    if (version != STATE_VERSION_OLD) {
+        TRY(bytes_take_le64(&value, &p->origin));
+    }
     TRY(bytes_take(&value, properties, &p->properties));
     p->expires_ns = (int64_t)expires;
     p->payload = value;

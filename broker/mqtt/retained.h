@@ -41,7 +41,7 @@ uint64_t retained_count(const struct retained *r);
 uint64_t retained_bytes(const struct retained *r);
 
 /* The value of its state on disk, appended. E_LIMIT. */
-enum { RETAINED_HEADER_BYTES = 16 };
+enum { RETAINED_HEADER_BYTES = 24 };
 MUST_USE enum err retained_write(const struct publication *p, struct writer *w);
 /* Back again; borrows. E_CORRUPT, E_VERSION. */
 MUST_USE enum err retained_read(struct bytes topic, struct bytes value, uint64_t stamp,

@@ -168,9 +168,10 @@ def read_state(key, value):
 def read_retained(value):
     need(len(value) >= 16, "retained message of", len(value), "bytes")
     version, qos, zero, expires, size = struct.unpack_from("<BBHqI", value)
-    need(version == 1 and qos <= 1 and zero == 0, "retained message")
-    need(16 + size < len(value), "payload of a retained message")
-    return Retained(qos, expires, value[16:16 + size], value[16 + size:])
+    need(version in (1, 2) and qos <= 2 and zero == 0, "retained message")
+    at = 16 if version == 1 else 24
+    need(at + size < len(value), "payload of a retained message")
+    return Retained(qos, expires, value[at:at + size], value[at + size:])
 
 
 # Sessions.

@@ -136,6 +136,7 @@ static void its_state_reads_back_and_damage_is_refused(void **state)
     struct publication p = publication("a/b", "21.5", 77), back;
     p.properties = bytes_of("\x01\x01");
     p.expires_ns = 123456789;
+    p.origin = 0x1122334455667788;
     assert_ok(retained_write(&p, &w));
     assert_int_equal(w.size, RETAINED_HEADER_BYTES + 2 + 4);
     struct bytes value = {memory, w.size};
@@ -144,6 +145,7 @@ static void its_state_reads_back_and_damage_is_refused(void **state)
     assert_true(bytes_equal(back.properties, p.properties));
     assert_int_equal(back.expires_ns, p.expires_ns);
     assert_int_equal(back.topic_hash, p.topic_hash);
+    assert_int_equal(back.origin, p.origin);
     for (size_t size = 0; size < RETAINED_HEADER_BYTES + 3; size++) {
         value.size = size;
         assert_int_equal(retained_read(p.topic, value, 77, &back), E_CORRUPT);
@@ -152,6 +154,19 @@ static void its_state_reads_back_and_damage_is_refused(void **state)
     value.size = w.size;
     assert_int_equal(retained_read(p.topic, value, 77, &back), E_VERSION);
     assert_int_equal(retained_read(bytes_of("a/#"), value, 77, &back), E_VERSION);
+}
+
+static void state_of_version_1_has_no_publisher(void **state)
+{
+    static const uint8_t old[] = "\x01\x02\0\0\xff\xff\xff\xff\xff\xff\xff\x7f\x02\0\0\0\x01\x01"
+                                 "21.5";
+    const struct bytes value = {old, sizeof old - 1};
+    struct publication back;
+    (void)state;
+    assert_ok(retained_read(bytes_of("a/b"), value, 77, &back));
+    assert_true(back.origin == 0 && back.qos == 2 && back.expires_ns == MESSAGE_NEVER_NS);
+    assert_true(bytes_equal(back.properties, bytes_of("\x01\x01")));
+    assert_true(bytes_equal(back.payload, bytes_of("21.5")));
 }
 
 /* Two replicas that hear of the same changes in different orders. */
@@ -197,6 +212,7 @@ int main(void)
         cmocka_unit_test(limits_count_what_is_kept),
         cmocka_unit_test(topics_of_the_server_hide_from_wildcards),
         cmocka_unit_test(its_state_reads_back_and_damage_is_refused),
+        cmocka_unit_test(state_of_version_1_has_no_publisher),
         cmocka_unit_test(replicas_end_equal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
