@@ -143,6 +143,7 @@ static enum err open_all(struct engine *e)
     TRY(engine_open_parts(e));
     TRY(replay_journal(e));
     uint64_t live = e->journal->calls->live_bytes(e->journal);
+    e->trimmed = e->first_kept < e->applied ? e->first_kept : e->applied;
     atomic_store(&e->counters.journal_bytes, live);
     atomic_store(&e->counters.journal_position, e->applied);
     e->has_checkpointed = live == 0;

@@ -102,6 +102,10 @@ void engine_each_receipt(struct engine *e, void (*visit)(void *context, const st
  *                         stays readable and the next begin takes it along; after a failed trim
  *                         (an error, too) the next one trims. */
 bool engine_wants_checkpoint(const struct engine *e);
+/* Store thread: what a checkpoint leaves of trimming, so that writing need not wait for it; each
+ * call does some. Errors as of end. */
+bool engine_wants_trim(const struct engine *e);
+MUST_USE enum err engine_trim(struct engine *e);
 MUST_USE enum err engine_checkpoint_begin(struct engine *e);
 MUST_USE enum err engine_checkpoint_run(struct engine *e);
 MUST_USE enum err engine_checkpoint_end(struct engine *e, enum err run);

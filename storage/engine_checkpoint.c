@@ -11,7 +11,10 @@
 #include "base/log.h"
 #include "storage/engine_inside.h"
 
-enum { ROWS_WORTH_A_CHUNK = 16 };
+enum {
+    ROWS_WORTH_A_CHUNK = 16,
+    TRIM_RECORDS = 32768 /* In one go: a million took most of a second. */
+};
 
 /* Chunks of a few rows take much space: with very many groups memory has to hold more. */
 static bool is_head_full(const struct engine *e)
@@ -27,7 +30,7 @@ bool engine_wants_checkpoint(const struct engine *e)
     const struct engine_checkpoint *c = &e->checkpoint;
     const bool is_owed = e->view->view.heads == VIEW_HEADS_MAX;
     uint64_t live = e->journal->calls->live_bytes(e->journal);
-    return !c->running && live > 0 &&
+    return !c->running && live > 0 && !engine_wants_trim(e) &&
            (is_owed || live >= e->options.journal_bytes || is_head_full(e));
 }
 
@@ -58,7 +61,7 @@ static enum err confirm_journal(struct engine *e)
 
 bool engine_wants_compact(const struct engine *e)
 {
-    return e->wants_compact && !e->is_broken;
+    return e->wants_compact && !e->is_broken && !engine_wants_trim(e);
 }
 
 uint64_t engine_position(const struct engine *e)
@@ -220,26 +223,42 @@ static enum err publish(struct engine *e, bool drop_frozen, const struct part *d
     return OK;
 }
 
-static enum err trim(struct engine *e)
+bool engine_wants_trim(const struct engine *e)
+{
+    return e->trimmed < e->trim_to;
+}
+
+static enum err trim_below(struct engine *e, uint64_t position, bool is_first)
 {
     uint64_t durable;
     TRY(engine_mend(e));
-    TRY(e->journal->calls->trim(e->journal, e->checkpoint.frozen_position + 1));
-    TRY(engine_keep_receipts(e));
+    TRY(e->journal->calls->trim(e->journal, position));
+    TRY(is_first ? engine_keep_receipts(e) : OK);
     return e->journal->calls->sync(e->journal, &durable);
 }
 
-/* Records stay until the next checkpoint trims them, too; replay leaves their rows out. */
-static enum err trim_journal(struct engine *e)
+/* Receipts are kept before any of them goes. After a failure records stay until the next checkpoint
+ * trims them, too; replay leaves their rows out. */
+static enum err trim_some(struct engine *e, bool is_first)
 {
-    enum err result = trim(e);
-    if (result != OK) {
+    const uint64_t most = e->trimmed + TRIM_RECORDS;
+    const uint64_t position = most < e->trim_to ? most : e->trim_to;
+    enum err result = trim_below(e, position, is_first);
+    if (result == OK) {
+        e->trimmed = position;
+    } else {
         engine_count(&e->counters.commit_failures, 1);
         e->is_broken = true; /* Also a full disk may leave LMDB unable to go on. */
+        e->trim_to = e->trimmed;
     }
     atomic_store_explicit(&e->counters.journal_bytes, e->journal->calls->live_bytes(e->journal),
                           memory_order_relaxed);
     return result;
+}
+
+enum err engine_trim(struct engine *e)
+{
+    return engine_wants_trim(e) ? trim_some(e, false) : OK;
 }
 
 /* Show what the run has made. A damaged part steps aside, so that the next run, with the same rows,
@@ -275,9 +294,10 @@ enum err engine_checkpoint_end(struct engine *e, enum err run)
         return result;
     }
     e->has_checkpointed = true;
-    result = trim_journal(e);
+    e->trim_to = c->frozen_position + 1;
+    result = trim_some(e, true);
     e->wants_compact = true;
-    if (result == OK && e->applied == c->frozen_position) {
+    if (result == OK && e->applied == c->frozen_position && !engine_wants_trim(e)) {
         engine_compact(e);
     }
     engine_count(result == OK ? &e->counters.checkpoints : &e->counters.checkpoint_failures, 1);

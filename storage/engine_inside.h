@@ -123,6 +123,8 @@ struct engine {
     struct engine_snapshot snapshot;
     atomic_uint file_number; /* Last given to a partition's file. */
     bool wants_compact;      /* The journal's file may be larger than it need be. */
+    uint64_t trimmed;        /* Of the journal nothing is left below this position, */
+    uint64_t trim_to;        /* and nothing is needed below this one. */
     bool has_checkpointed; /* At some moment of this process the journal held no rows of its own. */
     _Atomic int64_t clock_ns; /* Latest arrival of any record: the journal's own clock. */
     struct engine_counters counters;

@@ -127,7 +127,7 @@ static void run(void *raw)
     struct store_thread *s = raw;
     thread_hurry(); /* All acknowledgements wait for it. */
     while (!s->stopping) {
-        mailbox_wait(s->mailbox, IDLE_WAIT_MS);
+        mailbox_wait(s->mailbox, upkeep_has_more(s->upkeep) ? 0 : IDLE_WAIT_MS);
         take_letters(s);
         write_group(s);
         upkeep_turn(s->upkeep);

@@ -310,6 +310,17 @@ static void consider_compact(struct upkeep *u)
     }
 }
 
+/* Some of it, between two groups of batches. What fails is tried again by the next checkpoint. */
+static void consider_trim(struct upkeep *u)
+{
+    if (engine_wants_trim(u->engine)) {
+        const enum err e = engine_trim(u->engine);
+        if (e != OK) {
+            note_checkpoint(u, e);
+        }
+    }
+}
+
 static void consider_burial(struct upkeep *u)
 {
     if (!u->burial.running && engine_wants_burial(u->engine)) {
@@ -320,6 +331,7 @@ static void consider_burial(struct upkeep *u)
 
 void upkeep_turn(struct upkeep *u)
 {
+    consider_trim(u);
     consider_compact(u);
     consider_checkpoint(u);
     consider_snapshot(u);
@@ -342,6 +354,11 @@ void upkeep_take_job(struct upkeep *u, struct job *job)
     }
 }
 
+bool upkeep_has_more(const struct upkeep *u)
+{
+    return engine_wants_trim(u->engine);
+}
+
 bool upkeep_is_busy(struct upkeep *u)
 {
     return u->checkpoint.running || u->seal.running || u->snapshot.running || u->burial.running;
@@ -358,6 +375,9 @@ void upkeep_finish(struct upkeep *u)
     if (begin_checkpoint(u)) {
         run_checkpoint(&u->checkpoint.job);
         end_checkpoint(u);
+    }
+    while (engine_wants_trim(u->engine)) {
+        consider_trim(u);
     }
     answer_all(u, &u->sealing, E_BUSY);
     answer_all(u, &u->copying, E_BUSY);

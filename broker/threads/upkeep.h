@@ -25,6 +25,9 @@ void upkeep_take_admin(struct upkeep *u, struct admin_letter *letter);
 /* A job is done. */
 void upkeep_take_job(struct upkeep *u, struct job *job);
 
+/* Whether a turn has more to do at once, without a letter. */
+bool upkeep_has_more(const struct upkeep *u);
+
 /* Ending: sealing is to stop; true while a job is under way. */
 bool upkeep_is_busy(struct upkeep *u);
 void upkeep_stop(struct upkeep *u);

@@ -95,7 +95,11 @@ static inline void store_verify(struct store *s)
 static inline enum err store_checkpoint(struct store *s)
 {
     enum err e = engine_checkpoint_begin(s->engine);
-    return e != OK ? e : engine_checkpoint_end(s->engine, engine_checkpoint_run(s->engine));
+    e = e != OK ? e : engine_checkpoint_end(s->engine, engine_checkpoint_run(s->engine));
+    while (e == OK && engine_wants_trim(s->engine)) {
+        e = engine_trim(s->engine);
+    }
+    return e;
 }
 
 /* Everything that may be sealed. E_END when there is nothing. */

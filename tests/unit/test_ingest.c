@@ -193,6 +193,18 @@ enum err engine_snapshot_remove(struct engine *e, const char *name)
     return E_NOT_FOUND;
 }
 
+bool engine_wants_trim(const struct engine *e)
+{
+    (void)e;
+    return false;
+}
+
+enum err engine_trim(struct engine *e)
+{
+    (void)e;
+    return OK;
+}
+
 bool engine_wants_burial(const struct engine *e)
 {
     (void)e;

@@ -1,5 +1,6 @@
 #include "broker/threads/store_thread.h"
 
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,7 +11,8 @@
 
 /* An engine that only takes notes, so that every answer of the real one can be had at will. */
 struct engine {
-    atomic_uint commits, batches, begun, ran, ended, retained, to_seal, sealed, snapshots, to_bury;
+    atomic_uint commits, batches, begun, ran, ended, retained, to_seal, sealed, snapshots, to_bury,
+        to_trim;
     atomic_int result, run_result;
     atomic_bool wants;
     uint64_t last_counter; /* Store thread only. */
@@ -135,6 +137,17 @@ enum err engine_snapshot_remove(struct engine *e, const char *name)
     (void)e;
     (void)name;
     return E_NOT_FOUND;
+}
+
+bool engine_wants_trim(const struct engine *e)
+{
+    return atomic_load(&e->to_trim) > 0;
+}
+
+enum err engine_trim(struct engine *e)
+{
+    atomic_fetch_sub(&e->to_trim, 1);
+    return OK;
 }
 
 bool engine_wants_burial(const struct engine *e)
@@ -313,6 +326,18 @@ static void large_files_are_buried_one_job_after_another(void **state)
     assert_int_equal(atomic_load(&w.engine.to_bury), 0);
 }
 
+static void trimming_goes_on_though_nobody_writes(void **state)
+{
+    (void)state;
+    atomic_store(&w.engine.to_trim, 20);
+    post(0, 1);
+    take_home(0, 1, OK);
+    for (int i = 0; i < 500 && atomic_load(&w.engine.to_trim) > 0; i++) {
+        (void)poll(NULL, 0, 10); /* Less than the store thread sleeps for once. */
+    }
+    assert_int_equal(atomic_load(&w.engine.to_trim), 0);
+}
+
 static void a_full_journal_starts_a_checkpoint_and_stopping_another(void **state)
 {
     (void)state;
@@ -395,6 +420,7 @@ int main(void)
         STORE_TEST(an_asked_sealing_checkpoints_and_seals_all),
         STORE_TEST(snapshots_are_made_one_after_another),
         STORE_TEST(large_files_are_buried_one_job_after_another),
+        STORE_TEST(trimming_goes_on_though_nobody_writes),
         STORE_TEST(a_full_journal_starts_a_checkpoint_and_stopping_another),
         STORE_TEST(stopping_writes_what_was_posted),
         STORE_TEST(tails_get_every_durable_batch_and_no_other),
