@@ -42,6 +42,15 @@ def read_log(path):
         at = end
 
 
+def drop_torn_record(path):
+    """A kill may cut the last record short; what the next process logs must not be taken for its end."""
+    end = 0
+    for at, fields, _, _ in read_log(path):
+        end = at + RECORD.size + fields[1] + fields[5]
+    if path.exists():
+        os.truncate(path, end)
+
+
 class Disk:
     """What was written to the files of one directory, and which of it is certain."""
 
@@ -123,6 +132,7 @@ class World:
 
     def start(self, kill_at=0):
         """False: the power went before it was ready."""
+        drop_torn_record(self.log)
         self.server.env.update(LD_PRELOAD=str(SHIM), POWERCUT_DIRECTORY=str(self.data), POWERCUT_LOG=str(self.log),
                                POWERCUT_AT=str(kill_at))
         try:
