@@ -53,6 +53,7 @@ static void leave_session(struct conn *c, bool discard_will)
         }
     }
     session_detach(session, clock_now_ms(), discard_will, &lost);
+    subscriptions_set_here(c->server->subscriptions, &session->subscriber, false);
     metrics_add(METRIC_DROPPED_QOS0, (int64_t)lost);
     if (session->expiry_s > 0) {
         (void)!keep_session(c->server, session); /* Else its time runs from the next start. */

@@ -235,6 +235,7 @@ static enum err open_session(struct conn *c, const struct mqtt_connect *p,
         window = p->properties.receive_maximum;
     }
     session_attach(session, c, wel->expiry_s, window);
+    subscriptions_set_here(s->subscriptions, &session->subscriber, true);
     c->session = session;
     set_terms(c, p, wel);
     if ((p->has_will && take_will(s, session, p) != OK) || keep_session(s, session) != OK ||

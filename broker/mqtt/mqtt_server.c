@@ -98,10 +98,10 @@ void mqtt_server_end_session(struct mqtt_server *s, struct session *session)
 
 /* What other loops say. */
 
-static void on_interest(void *context, struct bytes filter, uint32_t count)
+static void on_interest(void *context, struct bytes filter, uint64_t interest)
 {
     struct mqtt_server *s = context;
-    const struct publication view = {.topic = filter, .stamp = count};
+    const struct publication view = {.topic = filter, .stamp = interest};
     struct message *m;
 
     if (s->common->loops == 1 || s->is_stopped) {
@@ -124,7 +124,7 @@ static void take_item(struct mqtt_server *s, unsigned from, const struct crossin
         route_shared(s, item->message, item->filter->view.topic);
     } else if ((item->kind & CROSSING_INTEREST) == 0) {
         route_local(s, item->message, item->kind);
-    } else if (subscriptions_interest(s->subscriptions, p->topic, from, (uint32_t)p->stamp) != OK) {
+    } else if (subscriptions_interest(s->subscriptions, p->topic, from, p->stamp) != OK) {
         log_line(LOG_ERROR, "broker", "out of memory: another loop's filter is not known here");
     }
 }

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "base/topic.h"
-#include "broker/mqtt/session.h"
 
 enum { PREFIX_BYTES = 7 }; /* "$share/" */
 
@@ -89,29 +88,44 @@ void share_destroy(struct share *s)
     free(s);
 }
 
-void share_set(struct share *s, unsigned loop, uint32_t count)
+static void set(uint32_t *sum, uint32_t *one, uint32_t count)
 {
-    s->elsewhere += count - s->on_loop[loop];
-    s->on_loop[loop] = count;
+    *sum += count - *one;
+    *one = count;
+}
+
+void share_set(struct share *s, unsigned loop, uint64_t interest)
+{
+    set(&s->elsewhere, &s->on_loop[loop], (uint32_t)interest);
+    set(&s->elsewhere_here, &s->here_on_loop[loop], (uint32_t)(interest >> 32));
+}
+
+/* The loop that has number `place`, counted from the `own` ones of `self` through all others. */
+static unsigned loop_at(uint32_t place, uint32_t own, const uint32_t *on_loop, unsigned self)
+{
+    for (unsigned i = 0; i < LOOPS_MAX && place >= own; i++) {
+        if (place - own < on_loop[i]) {
+            return i;
+        }
+        place -= on_loop[i];
+    }
+    return self;
 }
 
 unsigned share_choose_loop(struct share *s, unsigned self)
 {
-    uint32_t place = s->turn++ % (s->members.count + s->elsewhere);
-    for (unsigned i = 0; i < LOOPS_MAX && place >= s->members.count; i++) {
-        if (place - s->members.count < s->on_loop[i]) {
-            return i;
-        }
-        place -= s->on_loop[i];
+    const uint32_t turn = s->turn++, here = s->here + s->elsewhere_here;
+    if (here > 0) {
+        return loop_at(turn % here, s->here, s->here_on_loop, self);
     }
-    return self;
+    return loop_at(turn % (s->members.count + s->elsewhere), s->members.count, s->on_loop, self);
 }
 
 struct subscription *share_choose_member(struct share *s)
 {
     for (uint32_t i = 0; i < s->members.count; i++) {
         struct subscription *at = s->members.items[s->member_turn++ % s->members.count];
-        if (session_of(at->subscriber)->conn != NULL) {
+        if (at->subscriber->is_here) {
             return at;
         }
     }

@@ -188,12 +188,12 @@ static struct subscription *subscription_find(const struct place *p,
     return NULL;
 }
 
-/* Tell of a place that has `count` members now. */
+/* Tell of a place that has changed. */
 static void tell(struct subscriptions *s, const struct place *p)
 {
-    uint32_t count = members_of(p)->count;
+    const uint32_t count = p->entry->members.count;
     if (p->share != NULL) {
-        s->on_interest(s->context, p->share->filter->view.topic, count);
+        s->on_interest(s->context, p->share->filter->view.topic, share_interest(p->share));
     } else if (count <= 1) {
         s->on_interest(s->context, (struct bytes){p->entry->filter, p->entry->size}, count);
     }
@@ -218,6 +218,9 @@ static enum err subscription_add(struct subscriptions *s, const struct place *p,
     }
     subscriber->first = new;
     subscriber->count++;
+    if (p->share != NULL) {
+        p->share->here += subscriber->is_here;
+    }
     if (p->share != NULL || members_of(p)->count == 1) {
         tell(s, p);
     }
@@ -251,6 +254,9 @@ static void subscription_remove(struct subscriptions *s, struct subscription *at
     struct subscriber *subscriber = at->subscriber;
 
     members_remove(members_of(&p), at);
+    if (p.share != NULL) {
+        p.share->here -= subscriber->is_here;
+    }
     if (at->previous != NULL) {
         at->previous->next = at->next;
     } else {
@@ -296,17 +302,32 @@ void subscriptions_clear(struct subscriptions *s, struct subscriber *subscriber)
     }
 }
 
+void subscriptions_set_here(struct subscriptions *s, struct subscriber *subscriber, bool is_here)
+{
+    if (subscriber->is_here == is_here) {
+        return;
+    }
+    subscriber->is_here = is_here;
+    for (struct subscription *at = subscriber->first; at != NULL; at = at->next) {
+        if (at->share != NULL) {
+            const struct place p = {at->entry, at->share};
+            at->share->here += is_here ? 1 : UINT32_MAX;
+            tell(s, &p);
+        }
+    }
+}
+
 enum err subscriptions_interest(struct subscriptions *s, struct bytes filter, unsigned loop,
-                                uint32_t count)
+                                uint64_t interest)
 {
     struct place p;
     CHECK(loop < LOOPS_MAX);
     TRY(place_take(s, filter, &p));
     uint64_t bit = UINT64_C(1) << loop;
     if (p.share != NULL) {
-        share_set(p.share, loop, count);
+        share_set(p.share, loop, interest);
     } else {
-        p.entry->loops = count > 0 ? p.entry->loops | bit : p.entry->loops & ~bit;
+        p.entry->loops = interest > 0 ? p.entry->loops | bit : p.entry->loops & ~bit;
     }
     s->generation++;
     place_drop(s, &p);

@@ -3,7 +3,8 @@
  * All hang on one tree of filters. Other loops are told of a filter when it gets its first
  * subscriber here and when it loses its last one, so each loop knows where a message is wanted. Of
  * a shared subscription ("$share/GROUP/FILTER", MQTT 5.0 section 4.8.2) they are told how many
- * members it has here, so that whoever publishes can take turns among all of them. */
+ * members it has here and how many are connected, so that whoever publishes can take turns among
+ * all of them. */
 
 #ifndef BROKER_MQTT_SUBSCRIPTIONS_H
 #define BROKER_MQTT_SUBSCRIPTIONS_H
@@ -22,6 +23,7 @@ struct subscriber {
     uint32_t count;
     uint32_t numbered; /* The number the next subscription gets. */
     bool durable;      /* What it subscribes to waits for it on disk. Set before it subscribes. */
+    bool is_here;      /* It is connected: subscriptions_set_here(). */
 };
 
 struct subscription_options {
@@ -51,9 +53,9 @@ struct match {
 
 struct subscriptions;
 
-/* `on_interest` is told when a filter gains its first subscriber or loses its last (`count` 1, 0),
- * and of every change of a shared one. E_NO_MEMORY. */
-typedef void subscriptions_interest_change(void *context, struct bytes filter, uint32_t count);
+/* `on_interest` is told when a filter gains its first subscriber or loses its last (`interest` 1,
+ * 0), and of every change of a shared one (share_interest()). E_NO_MEMORY. */
+typedef void subscriptions_interest_change(void *context, struct bytes filter, uint64_t interest);
 MUST_USE enum err subscriptions_create(subscriptions_interest_change *on_interest, void *context,
                                        struct subscriptions **out);
 /* NULL is fine. Subscribers must have been cleared. */
@@ -71,10 +73,12 @@ struct subscription *subscriptions_find(const struct subscriptions *s,
 MUST_USE enum err subscriptions_remove(struct subscriptions *s, struct subscriber *subscriber,
                                        struct bytes filter);
 void subscriptions_clear(struct subscriptions *s, struct subscriber *subscriber);
+/* It has connected, or its connection has ended: shares prefer members that are here. */
+void subscriptions_set_here(struct subscriptions *s, struct subscriber *subscriber, bool is_here);
 
 /* What loop `loop` (0..63) says by its on_interest. E_MALFORMED, E_NO_MEMORY. */
 MUST_USE enum err subscriptions_interest(struct subscriptions *s, struct bytes filter,
-                                         unsigned loop, uint32_t count);
+                                         unsigned loop, uint64_t interest);
 
 /* Nobody subscribes to anything, here or elsewhere. */
 bool subscriptions_is_empty(const struct subscriptions *s);

@@ -554,6 +554,27 @@ def test_a_share_keeps_to_its_member(shared_server):
     second.hears_nothing()
 
 
+@both
+def test_a_share_prefers_members_that_are_connected(shared_server, version):
+    text, names = f"$share/g/prefer/{version}", [new_id() + str(i) for i in range(8)]
+    members = [resume(shared_server, name, version) for name in names]
+    for member in members:
+        assert member.subscribe((text, 1)) == [1]
+    for member in members[1:]:
+        member.vanish()
+    time.sleep(0.3)
+    p = Client(shared_server, new_id(), version)
+    for i in range(20):
+        p.publish(f"prefer/{version}", str(i), 1, i + 1)
+    assert [members[0].message(acknowledge=True).payload for _ in range(20)] == [str(i) for i in range(20)]
+    members[0].vanish()
+    time.sleep(0.3)
+    for i in range(16):  # With nobody there all take their turns.
+        p.publish(f"prefer/{version}", "x", 1, i + 1)
+    members = [resume(shared_server, name, version) for name in names]
+    assert [[m.message(acknowledge=True).payload for _ in range(2)] for m in members] == [["x", "x"]] * 8
+
+
 def test_a_share_and_a_subscription_are_two(shared_server):
     c, p = Client(shared_server, new_id()), Client(shared_server, new_id())
     c.subscribe(("$share/g/two", 1), properties=SUBSCRIPTION_ID + b"\1")

@@ -17,11 +17,11 @@ enum { SUBSCRIBERS = 12, FILTERS = 60, STEPS = 6000, TEXT_BYTES = 64 };
 
 static int interests;
 
-static void count_interest(void *context, struct bytes filter, uint32_t count)
+static void count_interest(void *context, struct bytes filter, uint64_t interest)
 {
     (void)context;
     assert_true(topic_is_filter(filter));
-    interests += count > 0 ? 1 : -1;
+    interests += interest > 0 ? 1 : -1;
 }
 
 /* A path of a few short levels; with wildcards when it is a filter. */
@@ -211,13 +211,30 @@ static void a_selection_is_what_topic_matches_says(void **state)
     topic_tree_fini(&t);
 }
 
-static uint32_t last_told;
+static uint64_t last_told;
 
-static void note_count(void *context, struct bytes filter, uint32_t count)
+static void note_interest(void *context, struct bytes filter, uint64_t interest)
 {
     (void)context;
     (void)filter;
-    last_told = count;
+    last_told = interest;
+}
+
+/* Of so many members, those connected. */
+static uint64_t interest_of(uint32_t here, uint32_t members)
+{
+    return (uint64_t)here << 32 | members;
+}
+
+/* How often loops 0 and 2 are chosen in 600 turns. */
+static void count_turns(struct share *share, unsigned turns[3])
+{
+    memset(turns, 0, 3 * sizeof turns[0]);
+    for (unsigned i = 0; i < 600; i++) {
+        unsigned loop = share_choose_loop(share, 0);
+        assert_true(loop == 0 || loop == 2);
+        turns[loop]++;
+    }
 }
 
 static void members_of_a_share_take_turns_wherever_they_are(void **state)
@@ -229,41 +246,46 @@ static void members_of_a_share_take_turns_wherever_they_are(void **state)
     struct session *members[2];
     struct match m = {0};
     bool existed;
-    unsigned turns[3] = {0}, mine[2] = {0};
+    unsigned turns[3], mine[2] = {0};
 
-    assert_ok(subscriptions_create(note_count, NULL, &s));
+    assert_ok(subscriptions_create(note_interest, NULL, &s));
     for (unsigned i = 0; i < 2; i++) {
         assert_ok(session_create(bytes_of("x"), &members[i]));
-        members[i]->conn = (struct conn *)(void *)1;
+        subscriptions_set_here(s, &members[i]->subscriber, true);
         assert_ok(subscriptions_put(s, &members[i]->subscriber, filter, &options, &existed));
-        assert_int_equal(last_told, i + 1);
+        assert_true(last_told == interest_of(i + 1, i + 1));
     }
-    assert_ok(subscriptions_interest(s, filter, 2, 4));
+    assert_ok(subscriptions_interest(s, filter, 2, interest_of(4, 4)));
     assert_ok(subscriptions_match(s, bytes_of("a/b"), &m));
     assert_int_equal(m.count, 0);
     assert_int_equal(m.loops, 0);
     assert_int_equal(m.share_count, 1);
-    for (unsigned i = 0; i < 600; i++) {
-        unsigned loop = share_choose_loop(m.shares[0], 0);
-        assert_true(loop == 0 || loop == 2);
-        turns[loop]++;
-        if (loop == 0) {
-            mine[session_of(share_choose_member(m.shares[0])->subscriber) == members[1]]++;
-        }
+    count_turns(m.shares[0], turns);
+    assert_true(turns[0] == 200 && turns[2] == 400);
+    for (unsigned i = 0; i < 200; i++) {
+        mine[session_of(share_choose_member(m.shares[0])->subscriber) == members[1]]++;
     }
-    assert_int_equal(turns[0], 200);
-    assert_int_equal(turns[2], 400);
     assert_int_equal(mine[0], 100);
-    members[0]->conn = NULL; /* Those who are connected are preferred. */
+    /* Those who are connected are preferred, wherever they are. */
+    subscriptions_set_here(s, &members[0]->subscriber, false);
+    assert_true(last_told == interest_of(1, 2));
     for (unsigned i = 0; i < 10; i++) {
         assert_ptr_equal(share_choose_member(m.shares[0])->subscriber, &members[1]->subscriber);
     }
+    count_turns(m.shares[0], turns);
+    assert_true(turns[0] == 120 && turns[2] == 480);
+    assert_ok(subscriptions_interest(s, filter, 2, interest_of(0, 4)));
+    count_turns(m.shares[0], turns);
+    assert_true(turns[0] == 600);
+    subscriptions_set_here(s, &members[1]->subscriber, false);
+    count_turns(m.shares[0], turns);
+    assert_true(turns[0] == 200 && turns[2] == 400);
     for (unsigned i = 0; i < 2; i++) {
         assert_non_null(subscriptions_find(s, &members[i]->subscriber, filter));
         subscriptions_clear(s, &members[i]->subscriber);
         session_destroy(members[i]);
     }
-    assert_int_equal(last_told, 0);
+    assert_true(last_told == 0);
     assert_non_null(subscriptions_share(s, filter));
     assert_ok(subscriptions_interest(s, filter, 2, 0));
     assert_null(subscriptions_share(s, filter));
@@ -281,7 +303,7 @@ static void a_share_needs_a_group_and_a_filter(void **state)
     struct subscriptions *s;
     struct subscriber who = {0};
     bool existed;
-    assert_ok(subscriptions_create(note_count, NULL, &s));
+    assert_ok(subscriptions_create(note_interest, NULL, &s));
     for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         assert_int_equal(subscriptions_put(s, &who, bytes_of(bad[i]), &options, &existed),
                          E_MALFORMED);
