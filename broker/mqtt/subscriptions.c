@@ -311,7 +311,7 @@ void subscriptions_set_here(struct subscriptions *s, struct subscriber *subscrib
     for (struct subscription *at = subscriber->first; at != NULL; at = at->next) {
         if (at->share != NULL) {
             const struct place p = {at->entry, at->share};
-            at->share->here += is_here ? 1 : UINT32_MAX;
+            at->share->here = is_here ? at->share->here + 1 : at->share->here - 1;
             tell(s, &p);
         }
     }

@@ -392,6 +392,25 @@ def test_a_full_window_holds_nothing_else_back(shared_server):
     assert c.message().payload == "1"
 
 
+def test_a_resumed_session_keeps_to_the_new_limits(shared_server):
+    name, p = new_id(), Client(shared_server, new_id())
+    c = resume(shared_server, name)
+    c.subscribe(("limits", 2))
+    for i, text in enumerate(("1", "2" * 90, "3", "4")):
+        p.publish("limits", text, 1, i + 1)
+    ids = [c.message().packet_id for _ in range(4)]
+    c.vanish()
+    time.sleep(0.2)
+    limits = keep(5) + u16(RECEIVE_MAXIMUM, 2) + u32(0x27, 60)
+    c = Client(shared_server, name, clean=False, properties=limits)
+    first, third = c.message(), c.message()
+    assert [(m.payload, m.dup, m.packet_id) for m in (first, third)] == [("1", 1, ids[0]), ("3", 1, ids[2])]
+    c.hears_nothing()
+    c.acknowledge(third.packet_id)
+    assert c.message()[1:6] == ("4", 1, 0, 1, ids[3])
+    c.hears_nothing()
+
+
 def test_the_exchange_of_an_expired_message_is_finished(shared_server):
     c, p = Client(shared_server, new_id()), Client(shared_server, new_id())
     c.subscribe(("expired", 2))
