@@ -63,7 +63,7 @@ enum { CONFIG_TEXT_BYTES_MAX = 1024, CONFIG_COMPLAINT_BYTES_MAX = 2048 };
            "Age at which points go that no rule says otherwise of; 0: never.")                     \
     NUMBER(journal_mb, 64, 1, 1048576, "MiB", "Journal size that starts a checkpoint.")            \
     NUMBER(journal_max_mb, 1024, 4, 1048576, "MiB", "Journal size at which writing stops.")        \
-    NUMBER(head_mb, 64, 1, 1048576, "MiB", "New points in memory that start one, too.")            \
+    NUMBER(head_mb, 48, 1, 1048576, "MiB", "New points in memory that start one, too.")            \
     NUMBER(ingest_buffers, 64, 4, 65536, "", "Batches of 64 KiB under way for each loop.")
 
 #define CONFIG_NUMBER(name, fallback, least, most, unit, sentence) int64_t name;

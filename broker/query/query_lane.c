@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/zone.h"
 #include "broker/query/query_words.h"
 #include "proto/block_write.h"
@@ -64,6 +65,7 @@ void query_lane_start(struct query_lane *l, uint64_t turn, size_t from, size_t e
     l->from = from;
     l->end = end;
     l->named = SIZE_MAX;
+    l->busy_ns = 0;
     if (l->is_bound) {
         query_cursor_start(l->cursor, from, end);
     }
@@ -273,7 +275,9 @@ void query_lane_step(struct query_lane *l)
         l->is_done = true;
         return;
     }
+    const int64_t start_ns = clock_now_ns();
     l->result = make_frame(l);
+    l->busy_ns += clock_now_ns() - start_ns;
     if (l->result == OK || l->result == E_END) {
         l->is_done = l->result == E_END;
         l->result = OK;

@@ -22,6 +22,7 @@ struct query_lane {
     bool is_done;   /* Nothing comes behind that. */
     uint64_t turn;
     size_t from, end;            /* Units. */
+    int64_t busy_ns;             /* What its steps over them took so far. */
     struct query_cursor *cursor; /* NULL: never needed yet. */
     bool is_bound;               /* The cursor is of this query, not of one before. */
     size_t named;                /* The unit told last; SIZE_MAX: none of this run. */

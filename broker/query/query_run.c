@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/zone.h"
 #include "broker/query/query_ask.h"
 #include "broker/query/query_handle.h"
@@ -16,8 +17,9 @@
 
 enum {
     LANES_MAX = QUERY_JOBS_MAX,
-    UNITS_MAX = 512, /* Of a run. */
-    JOIN_MS = 20     /* A small frame waits so long for more at most. */
+    UNITS_MAX = 512,    /* Of a run. */
+    RUN_US_LEAST = 300, /* A shorter one costs as much to hand over and back. */
+    JOIN_MS = 20        /* A small frame waits so long for more at most. */
 };
 
 struct query_run {
@@ -27,7 +29,8 @@ struct query_run {
     unsigned lane_count, held;
     size_t next_unit;
     uint64_t turns, sending;         /* Runs given to lanes; the one whose frames are sent. */
-    uint64_t units_sent, bytes_sent; /* For how long runs had better be. */
+    uint64_t units_sent, bytes_sent; /* For how long runs had better be; */
+    int64_t busy_ns;                 /* so long it took to make what was sent. */
     struct query_frame joined;       /* Small frames. */
     int64_t joined_ms;               /* Since when it waits. */
 };
@@ -98,13 +101,27 @@ static struct query_lane *add_lane(struct query_run *run)
     return l;
 }
 
+/* So many units as are worth handing over to a worker, by what the others took; what is left is
+ * parted between two as long as it is worth more. */
+static size_t least_of_run(const struct query_run *run, size_t left)
+{
+    const uint64_t unit_ns = (uint64_t)run->busy_ns / run->units_sent + 1;
+    const uint64_t worth = (uint64_t)RUN_US_LEAST * NS_PER_US / unit_ns;
+    if (left <= worth) {
+        return left;
+    }
+    return worth < (left + 1) / 2 ? (size_t)worth : (left + 1) / 2;
+}
+
 /* So many units that their frame is about full, and that lanes end together. */
 static size_t units_of_run(const struct query_run *run, size_t left)
 {
-    size_t units = 1, share = left / ((size_t)2 * LANES_MAX);
+    size_t units = 1, share = left / ((size_t)2 * LANES_MAX), least = 1;
     if (run->units_sent > 0) {
         units = (size_t)(QUERY_FRAME_BYTES / (run->bytes_sent / run->units_sent + 1));
+        least = least_of_run(run, left);
     }
+    share = share > least ? share : least;
     units = units < share ? units : share;
     units = units < UNITS_MAX ? units : UNITS_MAX;
     return units > 1 ? units : 1;
@@ -238,6 +255,7 @@ static void end_run(struct query_run *run, struct query_lane *l)
 {
     l->has_run = false;
     run->units_sent += l->end - l->from;
+    run->busy_ns += l->busy_ns;
     run->sending++;
 }
 
