@@ -282,7 +282,8 @@ def bench_recovery(runs, journal_mb, directory):
     data = City("recovery", 1000, 1000, directory)
     took, held, points = [], 0, 0
     for _ in range(runs):
-        with Hejnal("--journal-mb", str(journal_mb * 4), "--journal-max-mb", str(journal_mb * 8)) as store:
+        with Hejnal("--journal-mb", str(journal_mb * 4), "--journal-max-mb", str(journal_mb * 8), "--head-mb",
+                    str(journal_mb * 4)) as store:
             fill_journal(store, data, journal_mb * 1_000_000)
             stats = store.server.stats()
             held, points = stats["store.journal.bytes"], stats["store.points.written"]
