@@ -86,7 +86,8 @@ struct engine_delete {
 };
 MUST_USE enum err engine_delete(struct engine *e, const struct engine_delete *d, uint64_t *series);
 
-/* All state of one space, as put by batches. Any time on the store thread. */
+/* All state of one space, as put by batches; also, with an empty value, what was deleted not long
+ * ago: stamps must go on above it. Any time on the store thread. */
 MUST_USE enum err engine_each_state(struct engine *e, uint8_t space,
                                     enum err (*visit)(void *context, const struct batch_state *s),
                                     void *context);

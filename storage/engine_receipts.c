@@ -60,6 +60,9 @@ static enum err gather_piece(void *context, const struct batch_state *s)
     if (s->key.size != 1 || s->key.at[0] >= PIECES_MAX) {
         return OK;
     }
+    if (s->value.size == 0) {
+        return OK; /* Deleted. */
+    }
     uint8_t *copy = malloc(s->value.size);
     if (copy == NULL) {
         return E_NO_MEMORY;

@@ -166,6 +166,9 @@ static enum err load_message(void *context, const struct batch_state *state)
     if (state->stamp > stamp) {
         atomic_store(&s->common->stamp, state->stamp);
     }
+    if (state->value.size == 0) {
+        return OK; /* Cleared; what is retained next must be later. */
+    }
     enum err e = retained_read(state->key, state->value, state->stamp, &p);
     if (e != OK) {
         log_line(LOG_ERROR, "broker", "a retained message is left out: %s", err_text(e));

@@ -46,7 +46,8 @@ struct journal_calls {
     enum err (*compact)(struct journal *j);
     /* All that is durable, records and state, to a new file at `path`. */
     enum err (*copy)(struct journal *j, const char *path);
-    /* All state of one space; stops at the first `visit` that fails. */
+    /* All state of one space; stops at the first `visit` that fails. What was deleted not long ago
+     * is there with an empty value: a put with a lower stamp is still overruled by it. */
     enum err (*each_state)(struct journal *j, uint8_t space,
                            enum err (*visit)(void *context, const struct batch_state *state),
                            void *context);

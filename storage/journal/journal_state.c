@@ -211,7 +211,7 @@ enum err journal_state_each(struct journal_state *s, struct kv_txn *txn, uint8_t
         if (journal_state_read(key, value, &found) != OK) {
             log_line(LOG_ERROR, "storage", "a piece of broker state is damaged, left out space=%u",
                      space);
-        } else if (found.put.value.size > 0) {
+        } else {
             e = visit(context, &found.put);
         }
         e = e != OK ? e : kv_cursor_next(cursor, &key, &value);

@@ -168,6 +168,24 @@ def test_retained_messages_by_the_options_of_the_subscription(shared_server):
     assert Client(shared_server, new_id()).subscribe(("ret/#", 1)) == [1]
 
 
+def test_what_is_retained_after_clearing_and_a_restart_stays():
+    """The change that cleared had the highest stamp of all; those given after the restart are later."""
+    with Server() as server:
+        p = Client(server, new_id())
+        for i in range(8):
+            p.publish("ret/c", str(i), 1, i + 1, retain=1)
+        p.publish("ret/c", "", 1, 9, retain=1)
+        for word in ("again", "and again"):
+            server.kill()
+            server.start()
+            Client(server, new_id()).publish("ret/c", word, 1, 1, retain=1)
+            server.kill()
+            server.start()
+            late = Client(server, new_id())
+            late.subscribe(("ret/c", 1))
+            assert late.message().payload == word
+
+
 @both
 def test_many_retained_messages_by_wildcard(shared_server, version):
     p = Client(shared_server, new_id(), version)
