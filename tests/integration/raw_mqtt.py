@@ -177,3 +177,19 @@ class Client:
 
     def vanish(self):
         self.socket.close()
+
+
+SESSION_EXPIRY, SUBSCRIPTION_ID, NO_LOCAL = 0x11, b"\x0b", 4
+
+
+def keep(version):
+    return u32(SESSION_EXPIRY, 100) if version == 5 else b""
+
+
+def resume(server, name, version=5, **more):
+    return Client(server, name, version, clean=False, properties=keep(version), **more)
+
+
+def unsubscribe(c, *filters):
+    blank = b"\0" if c.version == 5 else b""
+    c.send(packet(0xA2, b"\0\7" + blank + b"".join(map(string, filters))))
