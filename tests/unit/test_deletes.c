@@ -9,26 +9,10 @@
 #include "storage/read/newest.h"
 #include "storage/read/scan.h"
 #include "storage/view.h"
-#include "tests/lib/store.h"
+#include "tests/lib/store_fixture.h"
 
 #define T0     (INT64_C(1479877011) * NS_PER_S)
 #define DAY_NS (INT64_C(86400) * NS_PER_S)
-
-static struct store s;
-
-static int make(void **state)
-{
-    (void)state;
-    store_make(&s);
-    return 0;
-}
-
-static int clear(void **state)
-{
-    (void)state;
-    store_remove(&s);
-    return 0;
-}
 
 static void put(const char *path, int64_t time_ns, double value)
 {
@@ -375,19 +359,21 @@ static void what_no_series_keeps_leaves_no_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_delete_of_nothing_writes_nothing, make, clear),
-        cmocka_unit_test_setup_teardown(a_tomb_goes_when_nothing_needs_it, make, clear),
+        cmocka_unit_test_setup_teardown(a_delete_of_nothing_writes_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_tomb_goes_when_nothing_needs_it, setup, teardown),
         cmocka_unit_test_setup_teardown(a_sealed_part_a_delete_does_not_concern_stays_as_it_is,
-                                        make, clear),
-        cmocka_unit_test_setup_teardown(too_many_deletes_are_refused_until_files_are_sealed, make,
-                                        clear),
-        cmocka_unit_test_setup_teardown(the_newest_value_left_is_found_and_remembered, make, clear),
-        cmocka_unit_test_setup_teardown(a_damaged_record_takes_no_delete_with_it, make, clear),
-        cmocka_unit_test_setup_teardown(a_delete_that_is_lost_is_counted, make, clear),
-        cmocka_unit_test_setup_teardown(a_sealed_part_with_nothing_left_goes, make, clear),
-        cmocka_unit_test_setup_teardown(an_empty_part_stays_until_its_sources_are_gone, make,
-                                        clear),
-        cmocka_unit_test_setup_teardown(what_no_series_keeps_leaves_no_file, make, clear),
-        cmocka_unit_test_setup_teardown(each_series_is_kept_as_long_as_its_rule_says, make, clear)};
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(too_many_deletes_are_refused_until_files_are_sealed, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(the_newest_value_left_is_found_and_remembered, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_damaged_record_takes_no_delete_with_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_delete_that_is_lost_is_counted, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_sealed_part_with_nothing_left_goes, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_empty_part_stays_until_its_sources_are_gone, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(what_no_series_keeps_leaves_no_file, setup, teardown),
+        cmocka_unit_test_setup_teardown(each_series_is_kept_as_long_as_its_rule_says, setup,
+                                        teardown)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,26 +13,10 @@
 #include "storage/read/scan.h"
 #include "storage/view.h"
 #include "tests/lib/rng.h"
-#include "tests/lib/store.h"
+#include "tests/lib/store_fixture.h"
 
 #define T0     (INT64_C(1479877011) * 1000000000)
 #define DAY_NS (INT64_C(86400) * 1000000000)
-
-static struct store s;
-
-static int setup(void **state)
-{
-    (void)state;
-    store_make(&s);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    store_remove(&s);
-    return 0;
-}
 
 /* Rows in the heads of the current view. */
 static uint64_t rows_in_head(void)

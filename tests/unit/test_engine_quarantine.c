@@ -9,7 +9,7 @@
 #include "storage/read/scan.h"
 #include "storage/view.h"
 #include "tests/lib/rng.h"
-#include "tests/lib/store.h"
+#include "tests/lib/store_fixture.h"
 
 #define T0     (INT64_C(1479877011) * 1000000000)
 #define DAY_NS (INT64_C(86400) * 1000000000)
@@ -23,22 +23,6 @@
 #else
 #define MAPS_ARE_WATCHED false
 #endif
-
-static struct store s;
-
-static int setup(void **state)
-{
-    (void)state;
-    store_make(&s);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    store_remove(&s);
-    return 0;
-}
 
 static void put(const char *topic, const char *name, int64_t time_ns, double value)
 {

@@ -12,26 +12,10 @@
 #include "storage/read/scan.h"
 #include "storage/view.h"
 #include "tests/lib/rng.h"
-#include "tests/lib/store.h"
+#include "tests/lib/store_fixture.h"
 
 #define T0     (INT64_C(1479877011) * NS_PER_S)
 #define DAY_NS (INT64_C(86400) * NS_PER_S)
-
-static struct store s;
-
-static int setup(void **state)
-{
-    (void)state;
-    store_make(&s);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    store_remove(&s);
-    return 0;
-}
 
 static void put(const char *path, int64_t time_ns, double value)
 {

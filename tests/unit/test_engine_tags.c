@@ -6,25 +6,9 @@
 #include "base/clock.h"
 #include "storage/kv.h"
 #include "tests/lib/rng.h"
-#include "tests/lib/store.h"
+#include "tests/lib/store_fixture.h"
 
 enum { SERIES = 400, KEYS = 4, STEPS = 60 };
-
-static struct store s;
-
-static int setup(void **state)
-{
-    (void)state;
-    store_make(&s);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    store_remove(&s);
-    return 0;
-}
 
 static void restart(void)
 {

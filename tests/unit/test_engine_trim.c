@@ -1,25 +1,9 @@
 /* What is left of the journal after a checkpoint goes piece by piece. */
 
 #include "base/clock.h"
-#include "tests/lib/store.h"
+#include "tests/lib/store_fixture.h"
 
 #define T0 (INT64_C(1479877011) * NS_PER_S)
-
-static struct store s;
-
-static int setup(void **state)
-{
-    (void)state;
-    store_make(&s);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    store_remove(&s);
-    return 0;
-}
 
 static struct engine_stats stats(void)
 {

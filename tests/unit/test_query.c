@@ -8,26 +8,10 @@
 #include "base/clock.h"
 #include "base/thread.h"
 #include "tests/lib/rng.h"
-#include "tests/lib/store.h"
+#include "tests/lib/store_fixture.h"
 
 #define MONDAY_NS (INT64_C(1483315200) * NS_PER_S)
 enum { SERIES = 5, ROUNDS = 60, ROWS = 400 };
-
-static struct store s;
-
-static int setup(void **state)
-{
-    (void)state;
-    store_make(&s);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    store_remove(&s);
-    return 0;
-}
 
 /* Point i of a series: one each 10 minutes, so that rounds cross partitions; its value is i. */
 static int64_t time_of(int i)
